@@ -1,0 +1,65 @@
+import type { Diagnostic, Origin } from './diagnostic.ts';
+
+/** What mkimg's exit status says: 1 build or boot test failed, 2 usage or configuration, 130 interrupted. */
+export type ErrorClass = 'build' | 'usage' | 'interrupted';
+
+export interface MkimgErrorOptions {
+  /** What to do next, one or two sentences. */
+  readonly hint?: string;
+  readonly class?: ErrorClass;
+  /** The user's line that led here. */
+  readonly origin?: Origin;
+  /** Last lines that the failing tool wrote, oldest first. */
+  readonly tail?: readonly string[];
+  /** A command line to paste into a shell that enters the same sandbox. */
+  readonly reenter?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * A fault of the world around us: tool, network, disk, package, script. Faults in configuration are diagnostics, our own
+ * mistakes are plain `Error`s whose message begins with `internal:`.
+ */
+export class MkimgError extends Error {
+  override readonly name = 'MkimgError';
+  /** Stable, kebab-case name of the kind of fault; see docs/errors.md. */
+  readonly code: string;
+  readonly hint: string | undefined;
+  readonly class: ErrorClass;
+  readonly origin: Origin | undefined;
+  readonly tail: readonly string[];
+  readonly reenter: string | undefined;
+
+  constructor(code: string, message: string, options: MkimgErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.class = options.class ?? 'build';
+    this.origin = options.origin;
+    this.tail = options.tail ?? [];
+    this.reenter = options.reenter;
+  }
+}
+
+/** The configuration has faults; carries all of them. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map((diagnostic) => diagnostic.message).join('\n'));
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** For the default branch of a switch over a union: compiles only if every case was handled. */
+export function unreachable(value: never): never {
+  throw new Error(`internal: unexpected value ${JSON.stringify(value)}`);
+}
+
+/** True for errors of the operating system with this code, such as `ENOENT`. */
+export function isErrno(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
+  return (
+    error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
+  );
+}

@@ -1,0 +1,82 @@
+import type { Json } from './canonical.ts';
+
+/**
+ * Everything a run has to say. Reporters (terminal, plain lines, NDJSON) only read these; nothing else is printed while
+ * a run goes on. Times are milliseconds.
+ */
+export type RunEvent =
+  | { readonly type: 'run-started'; readonly verb: string; readonly version: string }
+  | { readonly type: 'plan'; readonly steps: number; readonly images: readonly string[] }
+  | { readonly type: 'step-hit'; readonly step: string; readonly label: string; readonly key: string }
+  | { readonly type: 'step-started'; readonly step: string; readonly label: string; readonly key: string }
+  | {
+      readonly type: 'step-progress';
+      readonly step: string;
+      readonly done: number;
+      readonly total?: number;
+      readonly unit: 'bytes' | 'items';
+      readonly note?: string;
+    }
+  | {
+      readonly type: 'step-finished';
+      readonly step: string;
+      readonly label: string;
+      readonly milliseconds: number;
+    }
+  | {
+      readonly type: 'step-failed';
+      readonly step: string;
+      readonly label: string;
+      readonly milliseconds: number;
+    }
+  /** One line that a tool wrote. */
+  | {
+      readonly type: 'output';
+      readonly step?: string;
+      readonly tool: string;
+      readonly stream: 'stdout' | 'stderr';
+      readonly line: string;
+    }
+  | {
+      readonly type: 'command';
+      readonly step?: string;
+      readonly tool: string;
+      readonly argv: readonly string[];
+    }
+  | {
+      readonly type: 'note';
+      readonly level: 'info' | 'warning';
+      readonly code: string;
+      readonly message: string;
+      readonly hint?: string;
+    }
+  | {
+      readonly type: 'artifact';
+      readonly name: string;
+      readonly path: string;
+      readonly bytes: number;
+      readonly state: 'built' | 'unchanged';
+    }
+  | { readonly type: 'boot'; readonly phase: string; readonly milliseconds: number; readonly detail?: Json }
+  | {
+      readonly type: 'error';
+      readonly code: string;
+      readonly message: string;
+      readonly hint?: string;
+      readonly tail?: readonly string[];
+      readonly reenter?: string;
+      readonly location?: string;
+    }
+  | {
+      readonly type: 'run-finished';
+      readonly ok: boolean;
+      readonly milliseconds: number;
+      readonly exitCode: number;
+    };
+
+export interface EventSink {
+  emit(event: RunEvent): void;
+}
+
+/** For callers without an audience. */
+export const silentEvents: EventSink = { emit: () => undefined };

@@ -1,0 +1,6 @@
+import type { HostPath } from '../base/brand.ts';
+
+/** A file or directory of the user's. In a key it counts as a digest of contents and metadata, never as a path. */
+export interface HostInput {
+  readonly $host: HostPath;
+}

@@ -1,0 +1,112 @@
+import type { HostPath, StepId, TreePath } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import type { Origin } from '../base/diagnostic.ts';
+import type { HostInput } from '../distro/inputs.ts';
+import type { StepInputs } from './vocabulary.ts';
+
+/**
+ * What a step leaves behind. `tree` is a root file system kept as overlay layers, `file` one file, `files` a directory
+ * of files whose names are only known when the step ran (one per kernel, for example).
+ */
+export type ArtifactType = 'tree' | 'file' | 'files';
+
+/** The output of another step. In a key it counts as that step's key, or as its content for steps that say so. */
+export interface Ref<T extends ArtifactType = ArtifactType> {
+  readonly $ref: StepId;
+  readonly type: T;
+}
+
+export type { HostInput } from '../distro/inputs.ts';
+
+/** A value that must not be seen. The plan holds a keyed hash; the value itself is handed to the step when it runs. */
+export interface SecretInput {
+  readonly $secret: string;
+  readonly digest: string;
+}
+
+/** A value that does not enter the key: it cannot change the output (a directory for caching, the user's line). */
+export interface Unkeyed<T> {
+  readonly $unkeyed: T;
+}
+
+export type StepKind = keyof StepInputs;
+
+/** One node of the plan. */
+export type Step = {
+  [K in StepKind]: {
+    readonly id: StepId;
+    readonly kind: K;
+    readonly inputs: StepInputs[K];
+    /** What the user reads while it runs: `main: install packages`. */
+    readonly label: string;
+    /**
+     * Tree steps only: true commits a layer to the store; false leaves the change on the working tree of the next step
+     * of the chain, which must be the only one that refers to this step.
+     */
+    readonly keep: boolean;
+    /** The user's line that asked for it, for errors. */
+    readonly origin?: Origin;
+  };
+}[StepKind];
+
+/** A file that the user gets: copied from a step's output into the output directory under `name`. */
+export interface PlannedOutput {
+  readonly from: Ref;
+  /** File name in the output directory. For `files` the name of each file is appended to it after a dot. */
+  readonly name: string;
+  /** Further name that points at it (mkosi's `image` -> `image.raw`). */
+  readonly link?: string;
+}
+
+/** The whole work for one run: plain JSON, printable and comparable. Steps stand after the steps they refer to. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly outputs: readonly PlannedOutput[];
+  readonly outputDirectory: HostPath;
+}
+
+/** Inputs as a step sees them when it runs: references are opened. */
+export type Opened<T> = T extends string | number | boolean | null | undefined
+  ? T
+  : T extends Ref<'tree'>
+    ? OpenedTree
+    : T extends Ref<'file'>
+      ? OpenedFile
+      : T extends Ref<'files'>
+        ? OpenedFiles
+        : T extends HostInput
+          ? OpenedHost
+          : T extends SecretInput
+            ? OpenedSecret
+            : T extends Unkeyed<infer U>
+              ? U
+              : T extends readonly (infer U)[]
+                ? readonly Opened<U>[]
+                : { readonly [K in keyof T]: Opened<T[K]> };
+
+export interface OpenedTree {
+  /** Where the tree is mounted, read-only. */
+  readonly root: HostPath;
+}
+export interface OpenedFile {
+  readonly path: HostPath;
+  readonly meta: Json;
+}
+export interface OpenedFiles {
+  readonly directory: HostPath;
+  /** Names, sorted by bytes. */
+  readonly names: readonly string[];
+  readonly meta: Json;
+}
+export interface OpenedHost {
+  readonly path: HostPath;
+}
+export interface OpenedSecret {
+  reveal(): string;
+}
+
+/** A host tree that is copied to a place inside the image. */
+export interface TreeMapping {
+  readonly source: HostInput;
+  readonly target: TreePath;
+}

@@ -1,0 +1,154 @@
+import type { HostPath, TreePath } from '../base/brand.ts';
+import type { ArchitectureName } from '../distro/architectures.ts';
+import type { RepositorySet } from '../distro/repositories.ts';
+import type { HostInput, Ref, SecretInput, TreeMapping, Unkeyed } from './step.ts';
+
+export type Compression =
+  { readonly algorithm: 'none' } | { readonly algorithm: 'zstd' | 'xz' | 'gz'; readonly level: number };
+
+export type ScriptPhase = 'prepare' | 'build' | 'postinst' | 'finalize';
+
+/** One package request as the user wrote it; `file` for `Packages=/path/to.deb` or `./x.deb`. */
+export interface PackageRequest {
+  readonly names: readonly string[];
+  /** Packages to resolve on top of; absent for a new tree. */
+  readonly installed?: Ref<'file'>;
+  readonly recommends: boolean;
+  /** Directories with local package files (PackageDirectories=). */
+  readonly packageDirectories: readonly HostInput[];
+}
+
+/** Environment that mkosi's scripts expect; values that hold paths inside the sandbox are added by the step. */
+export interface ScriptSettings {
+  readonly phase: ScriptPhase;
+  readonly scripts: readonly { readonly file: HostInput; readonly chroot: boolean; readonly name: string }[];
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly network: boolean;
+  /** BuildSources=: host directories mounted at /work/src/TARGET. */
+  readonly sources: readonly { readonly source: HostInput; readonly target: TreePath }[];
+  /** BuildDirectory=: kept between builds, so never part of a key. */
+  readonly buildDirectory?: Unkeyed<HostPath>;
+  /** JSON of the resolved configuration (MKOSI_CONFIG), secrets redacted. */
+  readonly configJson: string;
+}
+
+/** Each kind of step and what it takes. All that can change the output stands here; see engine/key.ts. */
+export interface StepInputs {
+  // --- packages -------------------------------------------------------------------------------------------------
+  /** Names to exact packages against one state of the repositories. Output: `file`, a ResolvedPackages document. */
+  'resolve-packages': {
+    readonly repositories: RepositorySet;
+    readonly request: PackageRequest;
+    readonly architecture: ArchitectureName;
+  };
+  /** Installs exactly what was resolved. Output: `tree`. */
+  'install-packages': {
+    readonly base?: Ref<'tree'>;
+    readonly resolved: Ref<'file'>;
+    readonly architecture: ArchitectureName;
+    readonly documentation: boolean;
+    /** Maintainer scripts must not build boot files; always true but for Bootable=no images (mkosi's rule). */
+    readonly bootable: boolean;
+    readonly environment: Readonly<Record<string, string>>;
+  };
+  'remove-packages': { readonly base: Ref<'tree'>; readonly names: readonly string[] };
+  'clean-package-metadata': { readonly base: Ref<'tree'> };
+
+  // --- files and scripts ----------------------------------------------------------------------------------------
+  /** Copies host trees (directory or tar) into the tree, owned by root. */
+  'copy-trees': { readonly base?: Ref<'tree'>; readonly trees: readonly TreeMapping[] };
+  /** Copies a tree made by another step into this one (DESTDIR of build scripts). */
+  'merge-tree': { readonly base: Ref<'tree'>; readonly source: Ref<'tree'> };
+  'run-scripts': { readonly base: Ref<'tree'> } & ScriptSettings;
+  /** Build scripts: run on an overlay of `base` that is thrown away; output `tree` is what they put into $DESTDIR. */
+  'run-build-scripts': { readonly base: Ref<'tree'> } & ScriptSettings;
+  'remove-files': { readonly base: Ref<'tree'>; readonly patterns: readonly string[] };
+
+  // --- finishing ------------------------------------------------------------------------------------------------
+  /** Moves kernels to usr/lib/modules/VERSION/vmlinuz, so that every later step finds them in one place. */
+  'place-kernels': { readonly base: Ref<'tree'> };
+  depmod: { readonly base: Ref<'tree'> };
+  hwdb: { readonly base: Ref<'tree'> };
+  sysusers: { readonly base: Ref<'tree'> };
+  tmpfiles: { readonly base: Ref<'tree'> };
+  presets: { readonly base: Ref<'tree'> };
+  /** machine-id, os-release additions, clock-epoch. */
+  identity: {
+    readonly base: Ref<'tree'>;
+    readonly imageId?: string;
+    readonly imageVersion?: string;
+    readonly hostname?: string;
+    /** `uninitialized`, or 32 hexadecimal digits. */
+    readonly machineId: string;
+  };
+  firstboot: {
+    readonly base: Ref<'tree'>;
+    readonly locale?: string;
+    readonly localeMessages?: string;
+    readonly keymap?: string;
+    readonly timezone?: string;
+    readonly hostname?: string;
+    readonly rootShell?: string;
+    /** Clear text or crypt(3) hash, as `hashed` says. */
+    readonly rootPassword?: { readonly value: SecretInput; readonly hashed: boolean };
+  };
+  autologin: { readonly base: Ref<'tree'>; readonly architecture: ArchitectureName };
+  /** usr/lib/initrd-release and /init, for images that are initrds. */
+  'make-initrd': { readonly base: Ref<'tree'> };
+  /** systemd-boot into the tree's /efi or /boot, as `bootctl install --root` does. */
+  'install-boot-loader': { readonly base: Ref<'tree'>; readonly architecture: ArchitectureName };
+  /** Removes what the host and the package manager left: logs, caches, random seeds, device nodes, resolv.conf. */
+  'clean-traces': { readonly base: Ref<'tree'> };
+
+  // --- packing --------------------------------------------------------------------------------------------------
+  /** Package list of a finished tree as mkosi's manifest JSON. Output: `file`. */
+  manifest: {
+    readonly tree: Ref<'tree'>;
+    readonly image: Readonly<Record<string, string>>;
+  };
+  /** newc archive of a tree. Output: `file`. */
+  'pack-cpio': { readonly tree: Ref<'tree'>; readonly compression: Compression; readonly epoch: number };
+  'pack-tar': { readonly tree: Ref<'tree'>; readonly compression: Compression; readonly epoch: number };
+  /** A copy of the tree as a plain directory that the user owns. Output: `tree` without layers below it. */
+  'pack-directory': { readonly tree: Ref<'tree'>; readonly epoch: number };
+  /** Kernel modules and firmware of each kernel in the tree as an initrd segment. Output: `files`, VERSION.cpio.zst. */
+  'pack-kernel-modules': {
+    readonly tree: Ref<'tree'>;
+    readonly modules: readonly string[];
+    readonly compression: Compression;
+    readonly epoch: number;
+  };
+  /** Concatenates initrd segments. With `perKernel`, one file for each name there; output `files` VERSION.initrd. */
+  'join-initrds': {
+    readonly segments: readonly (Ref<'file'> | HostInput)[];
+    readonly perKernel: Ref<'files'>;
+  };
+  /** The kernels of the tree as they are. Output: `files`, VERSION.vmlinuz. */
+  'extract-kernels': { readonly tree: Ref<'tree'> };
+  /** One unified kernel image for each kernel. Output: `files`, VERSION.efi. */
+  'build-uki': {
+    readonly tree: Ref<'tree'>;
+    readonly initrds: Ref<'files'>;
+    readonly commandLine: readonly string[];
+    readonly architecture: ArchitectureName;
+    readonly epoch: number;
+  };
+  /** GPT disk image by systemd-repart. Output: `file`; meta holds the partition list. */
+  'build-disk': {
+    readonly tree: Ref<'tree'>;
+    /** Unified kernel images for the ESP; absent for images that do not boot. */
+    readonly ukis?: Ref<'files'>;
+    /** Directories of user's definitions; empty for the built-in ones. */
+    readonly definitions: readonly HostInput[];
+    readonly architecture: ArchitectureName;
+    readonly seed: string;
+    readonly sectorSize: number;
+    readonly epoch: number;
+    /** systemd-boot is in the tree and goes to the ESP; false: the first UKI becomes EFI/BOOT/BOOT*.EFI. */
+    readonly bootLoader: boolean;
+  };
+  /** Picks the newest kernel's file out of `files`. Output: `file`. */
+  'pick-newest': { readonly files: Ref<'files'>; readonly suffix: string };
+  compress: { readonly file: Ref<'file'>; readonly compression: Compression };
+}

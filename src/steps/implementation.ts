@@ -1,0 +1,75 @@
+import type { HostPath } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import type { Origin } from '../base/diagnostic.ts';
+import type { EventSink } from '../base/events.ts';
+import type { Opened, StepKind } from '../plan/step.ts';
+import type { StepInputs } from '../plan/vocabulary.ts';
+import type { Sandbox } from '../sandbox/types.ts';
+
+/** A program that a step needs, checked before anything runs. `tool` is a row of sandbox/tools.ts. */
+export interface ToolNeed {
+  readonly tool: string;
+  /** Lowest version that works, compared number by number. */
+  readonly minimum?: string;
+  /** For the error: what it is needed for. */
+  readonly reason: string;
+}
+
+/** When package indexes are fetched anew. */
+export interface MetadataPolicy {
+  /** `never`: use what is there, fail when nothing is; `always`: ask the mirror; `aged`: ask when older than maxAge. */
+  readonly refresh: 'never' | 'always' | 'aged';
+  /** Milliseconds. */
+  readonly maxAge: number;
+}
+
+/** What a step may look at before it runs, to tell whether it must. */
+export interface StateContext {
+  readonly metadataCache: HostPath;
+  readonly metadataPolicy: MetadataPolicy;
+}
+
+/** What a step may use while it runs. */
+export interface BuildContext {
+  readonly events: EventSink;
+  readonly sandbox: Sandbox;
+  /** Empty scratch directory on the store's file system; removed afterwards. */
+  readonly work: HostPath;
+  /** The mkimg cache directory's `packages/`: downloaded packages by SHA-256, shared by all builds. */
+  readonly packagePool: HostPath;
+  /** The mkimg cache directory's `metadata/`: package indexes by repository set. */
+  readonly metadataCache: HostPath;
+  readonly signal: AbortSignal;
+  readonly origin: Origin | undefined;
+  readonly metadataPolicy: MetadataPolicy;
+  /** CPUs to use inside a step. */
+  readonly jobs: number;
+  /** Reports progress of the running step. */
+  progress(done: number, total: number | undefined, unit: 'bytes' | 'items', note?: string): void;
+}
+
+/** A step that changes a tree in place. `root` is where the tree is mounted, writable. */
+export interface TreeStep<K extends StepKind> {
+  readonly output: 'tree';
+  /** Raise it when the behaviour changes: it is part of the key. */
+  readonly version: number;
+  readonly tools: readonly ToolNeed[];
+  run(inputs: Opened<StepInputs[K]>, root: HostPath, context: BuildContext): Promise<void>;
+}
+
+/** A step that makes a file (`file`) or a directory of files (`files`) at `target`, which does not exist yet. */
+export interface FileStep<K extends StepKind> {
+  readonly output: 'file' | 'files';
+  readonly version: number;
+  readonly tools: readonly ToolNeed[];
+  /** In keys of later steps the content of the output counts, not the key of this step. */
+  readonly contentKeyed?: boolean;
+  /**
+   * The state of something outside the inputs that enters the key, such as the state of repositories; cheap, starts no
+   * process. undefined: not known, or too old, so the step must run (it then updates the state, and is keyed by the new one).
+   */
+  state?(inputs: StepInputs[K], context: StateContext): Promise<string | undefined>;
+  run(inputs: Opened<StepInputs[K]>, target: HostPath, context: BuildContext): Promise<Json | undefined>;
+}
+
+export type StepImplementation<K extends StepKind> = TreeStep<K> | FileStep<K>;
