@@ -1,0 +1,53 @@
+import type { HostPath } from '../base/brand.ts';
+import type { EventSink } from '../base/events.ts';
+
+/** A setting given on the command line, in order. `text` is undefined for a flag without a value. */
+export interface FlagAssignment {
+  readonly setting: string;
+  readonly text: string;
+  /** The flag as the user wrote it, for diagnostics: `--package=vim`. */
+  readonly flag: string;
+}
+
+/** Switches that are not settings. */
+export interface GlobalOptions {
+  /** `-C`: where the configuration is. */
+  readonly directory: HostPath;
+  /** How often `-f` was given. */
+  readonly force: number;
+  readonly json: boolean;
+  readonly debug: boolean;
+  /** Names of verb options as given (`--origin` -> origin: 'true'). */
+  readonly extra: Readonly<Record<string, string>>;
+}
+
+export interface VerbContext {
+  readonly assignments: readonly FlagAssignment[];
+  readonly options: GlobalOptions;
+  /** Positional words after the verb. */
+  readonly words: readonly string[];
+  /** Words after `--`. */
+  readonly rest: readonly string[];
+  readonly events: EventSink;
+  /** Aborted by SIGINT, SIGTERM, SIGHUP. */
+  readonly signal: AbortSignal;
+  /** Writes the verb's result to standard output. */
+  print(text: string): void;
+}
+
+/** A switch of one verb. */
+export interface VerbOption {
+  readonly name: string;
+  readonly takesValue: boolean;
+  readonly summary: string;
+}
+
+/** One command of mkimg; each lives in a file of its own and is listed in verbs.ts. */
+export interface Verb {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly options: readonly VerbOption[];
+  /** Returns the exit code; throws ConfigurationError or MkimgError. */
+  run(context: VerbContext): Promise<number>;
+}
