@@ -29,6 +29,15 @@ export interface Unkeyed<T> {
   readonly $unkeyed: T;
 }
 
+/**
+ * The host's programs (identity: name and version of each tool that the step declares), a directory that the user named
+ * (`ToolsTree=/path`; identity as for the host), or a tree made by a step of this plan (identity: that step's key).
+ */
+export type StepTools =
+  | { readonly kind: 'host' }
+  | { readonly kind: 'path'; readonly path: HostPath }
+  | { readonly kind: 'tree'; readonly tree: Ref<'tree'> };
+
 export type StepKind = keyof StepInputs;
 
 /** One node of the plan. */
@@ -44,6 +53,8 @@ export type Step = {
      * of the chain, which must be the only one that refers to this step.
      */
     readonly keep: boolean;
+    /** Where the programs come from that the step runs. The engine opens it, and its identity enters the key. */
+    readonly tools: StepTools;
     /** The user's line that asked for it, for errors. */
     readonly origin?: Origin;
   };
