@@ -1,0 +1,171 @@
+#!/usr/bin/env node
+import { constants } from 'node:os';
+import { hostPath } from '../base/brand.ts';
+import type { Diagnostic } from '../base/diagnostic.ts';
+import { ConfigurationError, isErrno, MkimgError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import { flagRows } from '../config/settings/table.ts';
+import type { Command } from './arguments.ts';
+import { parseArguments } from './arguments.ts';
+import { describeOrigin, formatDiagnostics } from './diagnostics.ts';
+import { helpText } from './help.ts';
+import { createReporter } from './reporters/index.ts';
+import { defaultVerb, verbs } from './verbs.ts';
+import { productVersion } from './version.ts';
+
+/** Exit codes; see design: 0 done, 1 build or boot test failed, 2 usage or configuration, 130 interrupted. */
+const exitCodes = { build: 1, usage: 2, interrupted: 130 } as const;
+
+const interruptingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  quitWhenNobodyReads(process.stdout);
+  quitWhenNobodyReads(process.stderr);
+  const parsed = parseArguments(argv, {
+    verbs,
+    flags: flagRows,
+    defaultVerb,
+    workingDirectory: hostPath(process.cwd()),
+  });
+  if (!parsed.ok) {
+    process.stderr.write(formatDiagnostics(parsed.diagnostics));
+    return exitCodes.usage;
+  }
+  const command = parsed.value;
+  if (command.version) {
+    process.stdout.write(`mkimg ${await productVersion()}\n`);
+    return 0;
+  }
+  if (command.help) {
+    process.stdout.write(helpText(verbs, flagRows, command.verb));
+    return 0;
+  }
+  return runCommand(command);
+}
+
+async function runCommand(command: Command): Promise<number> {
+  if (command.verb === undefined)
+    throw new Error('internal: a command without a verb is neither help nor version');
+  const started = performance.now();
+  await using events = createReporter(command.options, process.stderr);
+  const abort = new AbortController();
+  using _signals = abortOnSignals(abort);
+  events.emit({ type: 'run-started', verb: command.verb.name, version: await productVersion() });
+  let exitCode: number;
+  try {
+    exitCode = await command.verb.run({
+      assignments: command.assignments,
+      options: command.options,
+      words: command.words,
+      rest: command.rest,
+      events,
+      signal: abort.signal,
+      print: (text) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+    });
+  } catch (error) {
+    exitCode = abort.signal.aborted ? exitCodes.interrupted : exitCodeOf(error);
+    reportFailure(error, { events, command, interrupted: abort.signal.aborted });
+  }
+  events.emit({
+    type: 'run-finished',
+    ok: exitCode === 0,
+    milliseconds: Math.round(performance.now() - started),
+    exitCode,
+  });
+  return exitCode;
+}
+
+/** The first signal asks the run to stop; a second one of the same kind ends the process as usual. */
+function abortOnSignals(abort: AbortController): Disposable {
+  const handlers = interruptingSignals.map((signal) => {
+    const handler = (): void =>
+      abort.abort(new MkimgError('interrupted', `interrupted by ${signal}`, { class: 'interrupted' }));
+    process.once(signal, handler);
+    return { signal, handler };
+  });
+  return {
+    [Symbol.dispose]: () => {
+      for (const { signal, handler } of handlers) process.removeListener(signal, handler);
+    },
+  };
+}
+
+/** `mkimg summary | head` must not end in a stack trace: do as other programs do when the reader is gone. */
+function quitWhenNobodyReads(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error) => {
+    if (!isErrno(error, 'EPIPE')) throw error;
+    process.exit(128 + constants.signals.SIGPIPE);
+  });
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigurationError) return exitCodes.usage;
+  return error instanceof MkimgError ? exitCodes[error.class] : exitCodes.build;
+}
+
+interface FailureContext {
+  readonly events: EventSink;
+  readonly command: Command;
+  readonly interrupted: boolean;
+}
+
+function reportFailure(error: unknown, context: FailureContext): void {
+  const { events, command } = context;
+  if (context.interrupted) {
+    report(new MkimgError('interrupted', 'interrupted', { class: 'interrupted' }), context);
+  } else if (error instanceof ConfigurationError) {
+    if (!command.options.json) process.stderr.write(formatDiagnostics(error.diagnostics));
+    else for (const diagnostic of error.diagnostics) emitDiagnostic(events, diagnostic);
+  } else if (error instanceof MkimgError) {
+    report(error, context);
+  } else {
+    report(unexpected(error), context);
+    if (command.options.debug && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  }
+}
+
+/** Everything that is neither a user's mistake nor a known fault of the world. */
+function unexpected(error: unknown): MkimgError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (isErrno(error, 'ENOSPC')) {
+    return new MkimgError('disk-full', message, { hint: 'Make room, for example with `mkimg cache prune`.' });
+  }
+  if (isErrno(error, 'EACCES', 'EPERM', 'EROFS')) return new MkimgError('permission-denied', message);
+  return new MkimgError('unexpected', message, {
+    hint: 'Run again with --debug for details; if this looks like a fault of mkimg, please report it.',
+  });
+}
+
+function report(error: MkimgError, { events, command }: FailureContext): void {
+  const location = error.origin === undefined ? undefined : describeOrigin(error.origin);
+  events.emit({
+    type: 'error',
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...(error.tail.length === 0 ? {} : { tail: error.tail }),
+    ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
+    ...(location === undefined ? {} : { location }),
+  });
+  if (command.options.json) return;
+  const lines = [
+    ...error.tail.map((line) => `  | ${line}`),
+    `${location === undefined ? '' : `${location}: `}error: ${error.message}`,
+    ...(error.hint === undefined ? [] : [`  hint: ${error.hint}`]),
+    ...(error.reenter === undefined ? [] : ['  to look around in the same sandbox:', `    ${error.reenter}`]),
+  ];
+  process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+function emitDiagnostic(events: EventSink, diagnostic: Diagnostic): void {
+  const location = diagnostic.origin === undefined ? undefined : describeOrigin(diagnostic.origin);
+  const common = {
+    code: diagnostic.code,
+    message: diagnostic.message,
+    ...(diagnostic.hint === undefined ? {} : { hint: diagnostic.hint }),
+  };
+  if (diagnostic.severity === 'warning') events.emit({ type: 'note', level: 'warning', ...common });
+  else events.emit({ type: 'error', ...common, ...(location === undefined ? {} : { location }) });
+}

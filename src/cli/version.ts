@@ -1,0 +1,12 @@
+import { readFile } from 'node:fs/promises';
+
+/** Version of mkimg, from the package.json beside `src` or `dist`. */
+export async function productVersion(): Promise<string> {
+  const manifest: unknown = JSON.parse(
+    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
+    if (typeof manifest.version === 'string') return manifest.version;
+  }
+  throw new Error('internal: package.json has no version');
+}
