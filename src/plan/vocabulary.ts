@@ -119,10 +119,14 @@ export interface StepInputs {
     readonly compression: Compression;
     readonly epoch: number;
   };
-  /** Concatenates initrd segments. With `perKernel`, one file for each name there; output `files` VERSION.initrd. */
+  /**
+   * Concatenates initrd segments for each kernel that `kernels` names, with the kernel's own segment of `perKernel` (if
+   * any) at the end. Output: `files`, VERSION.initrd.
+   */
   'join-initrds': {
     readonly segments: readonly (Ref<'file'> | HostInput)[];
-    readonly perKernel: Ref<'files'>;
+    readonly kernels: Ref<'files'>;
+    readonly perKernel?: Ref<'files'>;
   };
   /** The kernels of the tree as they are. Output: `files`, VERSION.vmlinuz. */
   'extract-kernels': { readonly tree: Ref<'tree'> };

@@ -1,0 +1,52 @@
+// `npm test`: sets the clone up, checks form and types, runs every kind of test, and ends with one line of sums.
+// `--full` adds the slow ones (test/full).
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { projectDirectory, run, setUp, testPrograms } from './setup.mjs';
+
+const full = process.argv.includes('--full');
+setUp(testPrograms);
+run('npm', ['run', '--silent', 'lint']);
+
+const scratch = mkdtempSync(join(tmpdir(), 'mkimg-test-'));
+const sums = { passed: 0, failed: 0, skipped: 0 };
+try {
+  for (const kind of ['unit', 'golden', 'contract', 'integration', 'boot', ...(full ? ['full'] : [])])
+    runKind(kind);
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+const skipped = sums.skipped === 0 ? '' : `, ${sums.skipped} skipped`;
+console.log(`${sums.passed} passed, ${sums.failed} failed${skipped}`);
+process.exitCode = sums.failed === 0 && sums.passed > 0 ? 0 : 1;
+
+/** @param {string} kind */
+function runKind(kind) {
+  const report = join(scratch, `${kind}.json`);
+  const argv = [
+    'vitest',
+    'run',
+    '--project',
+    kind,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
+  const result = spawnSync('npx', argv, { cwd: projectDirectory, stdio: 'inherit' });
+  const counts = readCounts(report);
+  sums.passed += counts.numPassedTests;
+  sums.skipped += counts.numPendingTests + counts.numTodoTests;
+  // A run that ended badly without a failed test (a file that does not load, say) is a failure all the same.
+  sums.failed += Math.max(counts.numFailedTests, result.status === 0 ? 0 : 1);
+}
+
+/** @param {string} report @returns {{numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number}} */
+function readCounts(report) {
+  try {
+    return JSON.parse(readFileSync(report, 'utf8'));
+  } catch {
+    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
+  }
+}

@@ -1,0 +1,169 @@
+import type { HostPath } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import { digestJson } from '../base/canonical.ts';
+import type { Origin } from '../base/diagnostic.ts';
+import type { ImageConfig, ResolvedImage } from '../config/project.ts';
+import type { RepositorySet } from '../distro/repositories.ts';
+import type { ImagePlanner } from './builder.ts';
+import type { SecretInput, TreeMapping } from './step.ts';
+import type { ScriptSettings, StepInputs } from './vocabulary.ts';
+
+/**
+ * Newest modification time in an image when nothing else is said: 2026-01-01. Files that packages brought keep their
+ * own, older times; a fixed date keeps two builds of the same packages alike.
+ */
+export const defaultEpoch = 1767225600;
+
+/** What planning needs to know about the world; collected before, so that planning itself touches nothing. */
+export interface PlanFacts {
+  readonly repositoriesOf: (config: ImageConfig) => RepositorySet;
+  /** Keyed hash of a secret; see engine/key.ts. */
+  readonly secretDigest: (value: string) => string;
+  /** Random ids, made once for a run; for settings that say `random`. */
+  readonly randomUuid: () => string;
+  /** Words after `--` of `mkimg build`. */
+  readonly buildArguments: readonly string[];
+  /** Directories that builds write into: they are left out of the digest of build sources. */
+  readonly volatileDirectories: readonly HostPath[];
+  readonly configJson: (image: ResolvedImage) => string;
+}
+
+/** An image with everything that its steps are decided by. */
+export interface PlannedImage extends ImagePlanner {
+  readonly config: ImageConfig;
+  readonly repositories: RepositorySet;
+  readonly epoch: number;
+  readonly isInitrd: boolean;
+  /** A kernel package is asked for. */
+  readonly hasKernel: boolean;
+  /** Something after package installation could bring modules. */
+  readonly mayChangeModules: boolean;
+  readonly bootable: boolean;
+  readonly bootLoader: boolean;
+  readonly wantsManifest: boolean;
+  readonly cleansMetadata: boolean;
+  /** UUID from which the ids of partitions and file systems derive. */
+  readonly seed: string;
+  readonly identity: Omit<StepInputs['identity'], 'base'>;
+  readonly firstboot: Omit<StepInputs['firstboot'], 'base'>;
+  readonly buildArguments: readonly string[];
+  readonly buildSources: ScriptSettings['sources'];
+  readonly configJson: string;
+  treeMappings(setting: 'SkeletonTrees' | 'ExtraTrees'): readonly TreeMapping[];
+  /** `{ origin }` of a setting, to spread into step options; empty for defaults. */
+  originOption(setting: keyof ImageConfig): { readonly origin?: Origin };
+}
+
+/** Decides what an image is and needs; everything that later planning asks is answered here, once. */
+export function describeImage(planner: ImagePlanner, image: ResolvedImage, facts: PlanFacts): PlannedImage {
+  const { config } = image;
+  const hasKernel = asksForKernel(config);
+  const bootable = isBootable(config, hasKernel);
+  const epoch = config.SourceDateEpoch ?? defaultEpoch;
+  return {
+    ...planner,
+    config,
+    repositories: facts.repositoriesOf(config),
+    epoch,
+    isInitrd: config.MakeInitrd,
+    hasKernel: hasKernel || (config.Bootable === true && !config.MakeInitrd),
+    mayChangeModules:
+      config.ExtraTrees.length + config.BuildScripts.length + config.PostInstallationScripts.length > 0,
+    bootable,
+    bootLoader: bootable && config.Format === 'disk' && config.Bootloader === 'systemd-boot',
+    wantsManifest: config.ManifestFormat.includes('json'),
+    cleansMetadata: cleansMetadata(config),
+    seed: seedOf(config, facts),
+    identity: identityInputs(config, facts),
+    firstboot: firstbootInputs(image, facts),
+    buildArguments: facts.buildArguments,
+    buildSources: config.BuildSources.map(({ source, target }) => ({
+      source: { $host: source, exclude: facts.volatileDirectories },
+      target,
+    })),
+    configJson: facts.configJson(image),
+    treeMappings: (setting) =>
+      config[setting].map(({ source, target }) => ({ source: { $host: source }, target })),
+    originOption: (setting) => originOption(image, setting),
+  };
+}
+
+/** Debian's kernel images: linux-image-amd64, linux-image-6.12.1-cloud-amd64, ... but not their debug files. */
+export function asksForKernel(config: ImageConfig): boolean {
+  return config.Packages.some((name) => /^linux-image-(?!.*-dbg\b)/.test(name));
+}
+
+function isBootable(config: ImageConfig, hasKernel: boolean): boolean {
+  if (config.MakeInitrd) return false;
+  const bootFormat = config.Format === 'disk' || config.Format === 'uki';
+  return config.Bootable === 'auto' ? hasKernel && bootFormat : config.Bootable;
+}
+
+/** `auto` keeps the package manager's records where it is in the image, and in plain trees (mkosi's rule). */
+function cleansMetadata(config: ImageConfig): boolean {
+  if (config.CleanPackageMetadata !== 'auto') return config.CleanPackageMetadata;
+  const plain = config.Format === 'directory' || config.Format === 'tar';
+  return !plain && !config.Packages.includes('apt');
+}
+
+/** Without Seed=, one that is made from what the image is called: the same image twice has the same ids. */
+function seedOf(config: ImageConfig, facts: PlanFacts): string {
+  if (config.Seed === 'random') return facts.randomUuid();
+  return config.Seed ?? uuidOf([config.Output, config.Distribution, config.Release, config.Architecture]);
+}
+
+/** A version 8 UUID (RFC 9562, for vendors' own derivations) from a digest. */
+function uuidOf(value: Json): string {
+  const hex = digestJson(value);
+  const variant = '89ab'.charAt(parseInt(hex.charAt(16), 16) % 4);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20, 32),
+  ].join('-');
+}
+
+function identityInputs(config: ImageConfig, facts: PlanFacts): Omit<StepInputs['identity'], 'base'> {
+  const machineId = config.MachineId === 'random' ? facts.randomUuid() : config.MachineId;
+  return {
+    ...(config.ImageId === undefined ? {} : { imageId: config.ImageId }),
+    ...(config.ImageVersion === undefined ? {} : { imageVersion: config.ImageVersion }),
+    ...(config.Hostname === undefined ? {} : { hostname: config.Hostname }),
+    machineId: machineId.replaceAll('-', ''),
+  };
+}
+
+function firstbootInputs(image: ResolvedImage, facts: PlanFacts): Omit<StepInputs['firstboot'], 'base'> {
+  const { config } = image;
+  return {
+    ...(config.Locale === undefined ? {} : { locale: config.Locale }),
+    ...(config.LocaleMessages === undefined ? {} : { localeMessages: config.LocaleMessages }),
+    ...(config.Keymap === undefined ? {} : { keymap: config.Keymap }),
+    ...(config.Timezone === undefined ? {} : { timezone: config.Timezone }),
+    ...(config.Hostname === undefined ? {} : { hostname: config.Hostname }),
+    ...(config.RootShell === undefined ? {} : { rootShell: config.RootShell }),
+    ...rootPassword(image, facts),
+  };
+}
+
+function rootPassword(image: ResolvedImage, facts: PlanFacts): Pick<StepInputs['firstboot'], 'rootPassword'> {
+  const password = image.config.RootPassword;
+  if (password === undefined) return {};
+  const value: SecretInput = {
+    $secret: rootPasswordSecret(image),
+    digest: facts.secretDigest(password.value),
+  };
+  return { rootPassword: { value, hashed: password.hashed } };
+}
+
+/** Name under which the engine finds an image's root password. */
+export function rootPasswordSecret(image: ResolvedImage): string {
+  return `${image.name}/RootPassword`;
+}
+
+function originOption(image: ResolvedImage, setting: keyof ImageConfig): { readonly origin?: Origin } {
+  const origin = image.originOf(setting);
+  return origin === undefined || origin.kind === 'default' ? {} : { origin };
+}

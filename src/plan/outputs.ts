@@ -1,0 +1,255 @@
+import { unreachable } from '../base/errors.ts';
+import type { ImageConfig } from '../config/project.ts';
+import type { PlannedImage } from './image.ts';
+import type { HostInput, PlannedOutput, Ref } from './step.ts';
+import type { PlannedTree } from './tree.ts';
+import type { Compression } from './vocabulary.ts';
+
+/** Name of an image's files without an extension: Output=, else ImageId=, else the image's name; then the version. */
+export function outputBase(config: ImageConfig): string {
+  return config.Output;
+}
+
+export function compressionOf(config: ImageConfig): Compression {
+  const algorithm = config.CompressOutput;
+  return algorithm === 'none' ? { algorithm } : { algorithm, level: config.CompressLevel };
+}
+
+const compressionSuffix = { none: '', zstd: '.zst', xz: '.xz', gz: '.gz' } as const;
+
+/** The parts that make an image boot, one file for each kernel in each of them. */
+interface BootFiles {
+  readonly kernels: Ref<'files'>;
+  readonly initrds: Ref<'files'>;
+}
+
+/** Initrds that go before the kernel's modules: `default` was replaced by the step that makes it. */
+export type InitrdSegments = readonly (Ref<'file'> | HostInput)[];
+
+/** Plans the files that the user gets, in the order in which they are named in the summary. */
+export function planOutputs(
+  image: PlannedImage,
+  tree: PlannedTree,
+  initrds: InitrdSegments,
+): readonly PlannedOutput[] {
+  const main = planMainOutput(image, tree, initrds);
+  const outputs = [...main];
+  if (image.wantsManifest) {
+    const manifest = image.add(
+      'manifest',
+      { tree: tree.described, image: manifestHeader(image) },
+      'list packages',
+    );
+    outputs.push({ from: manifest, name: `${outputBase(image.config)}.manifest` });
+  }
+  return outputs;
+}
+
+function planMainOutput(
+  image: PlannedImage,
+  tree: PlannedTree,
+  initrds: InitrdSegments,
+): readonly PlannedOutput[] {
+  const { config } = image;
+  switch (config.Format) {
+    case 'directory':
+      return [directoryOutput(image, tree), ...directBoot(image, tree, initrds)];
+    case 'tar':
+      return [tarOutput(image, tree)];
+    case 'cpio':
+      return [cpioOutput(image, tree), ...splitKernel(image, tree)];
+    case 'uki':
+      return ukiOutputs(image, tree);
+    case 'disk':
+      return diskOutputs(image, tree, initrds);
+    default:
+      return unreachable(config.Format);
+  }
+}
+
+function directoryOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
+  const from = image.add('pack-directory', { tree: tree.root, epoch: image.epoch }, 'copy the tree', {
+    keep: true,
+  });
+  return { from, name: outputBase(image.config) };
+}
+
+function tarOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
+  const compression = compressionOf(image.config);
+  const from = image.add('pack-tar', { tree: tree.root, compression, epoch: image.epoch }, 'pack tar');
+  return named(image, from, `.tar${compressionSuffix[compression.algorithm]}`);
+}
+
+function cpioOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
+  const from = planCpio(image, tree);
+  return named(image, from, `.cpio${compressionSuffix[image.config.CompressOutput]}`);
+}
+
+export function planCpio(image: PlannedImage, tree: PlannedTree): Ref<'file'> {
+  const compression = compressionOf(image.config);
+  return image.add('pack-cpio', { tree: tree.root, compression, epoch: image.epoch }, 'pack cpio');
+}
+
+/** Format=uki: the image itself is the initrd. */
+function ukiOutputs(image: PlannedImage, tree: PlannedTree): readonly PlannedOutput[] {
+  const kernels = planKernels(image, tree);
+  const compression: Compression = { algorithm: 'zstd', level: image.config.CompressLevel };
+  const archive = image.add('pack-cpio', { tree: tree.root, compression, epoch: image.epoch }, 'pack cpio');
+  const initrds = image.add('join-initrds', { segments: [archive], kernels }, 'join initrds');
+  const ukis = planUkis(image, tree, initrds);
+  const uki = image.add('pick-newest', { files: ukis, suffix: '.efi' }, 'pick the newest kernel', {
+    variant: 'uki',
+  });
+  return [named(image, uki, '.efi'), ...splitBootFiles(image, { kernels, initrds })];
+}
+
+function diskOutputs(
+  image: PlannedImage,
+  tree: PlannedTree,
+  initrds: InitrdSegments,
+): readonly PlannedOutput[] {
+  if (!image.bootable) return [compressed(image, planDisk(image, tree, undefined), '.raw')];
+  const boot = planBootFiles(image, tree, initrds);
+  const ukis = planUkis(image, tree, boot.initrds);
+  const disk = compressed(image, planDisk(image, tree, ukis), '.raw');
+  const split = image.config.SplitArtifacts.includes('uki')
+    ? [
+        named(
+          image,
+          image.add('pick-newest', { files: ukis, suffix: '.efi' }, 'pick the newest kernel', {
+            variant: 'uki',
+          }),
+          '.efi',
+        ),
+      ]
+    : [];
+  return [disk, ...split, ...splitBootFiles(image, boot)];
+}
+
+function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | undefined): Ref<'file'> {
+  const { config } = image;
+  return image.add(
+    'build-disk',
+    {
+      tree: tree.root,
+      ...(ukis === undefined ? {} : { ukis }),
+      definitions: config.RepartDirectories.map((path) => ({ $host: path })),
+      architecture: config.Architecture,
+      seed: image.seed,
+      sectorSize: config.SectorSize ?? 512,
+      epoch: image.epoch,
+      bootLoader: image.bootLoader,
+    },
+    'build disk image',
+    image.originOption('RepartDirectories'),
+  );
+}
+
+/** Kernel and initrd beside a directory, so that it can be booted without a boot loader. */
+function directBoot(
+  image: PlannedImage,
+  tree: PlannedTree,
+  initrds: InitrdSegments,
+): readonly PlannedOutput[] {
+  return image.hasKernel && image.config.Bootable !== false
+    ? splitBootFiles(image, planBootFiles(image, tree, initrds))
+    : [];
+}
+
+function splitKernel(image: PlannedImage, tree: PlannedTree): readonly PlannedOutput[] {
+  return image.hasKernel && image.config.SplitArtifacts.includes('kernel')
+    ? [kernelOutput(image, planKernels(image, tree))]
+    : [];
+}
+
+function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSegments): BootFiles {
+  const { config } = image;
+  const kernels = planKernels(image, tree);
+  const perKernel = config.KernelModulesInitrd
+    ? {
+        perKernel: image.add(
+          'pack-kernel-modules',
+          {
+            tree: tree.root,
+            modules: config.KernelInitrdModules,
+            compression: { algorithm: 'zstd', level: config.CompressLevel },
+            epoch: image.epoch,
+          },
+          'pack kernel modules',
+          image.originOption('KernelInitrdModules'),
+        ),
+      }
+    : {};
+  const joined = image.add('join-initrds', { segments: initrds, kernels, ...perKernel }, 'join initrds');
+  return { kernels, initrds: joined };
+}
+
+function planKernels(image: PlannedImage, tree: PlannedTree): Ref<'files'> {
+  return image.add('extract-kernels', { tree: tree.root }, 'extract kernels', image.originOption('Packages'));
+}
+
+function planUkis(image: PlannedImage, tree: PlannedTree, initrds: Ref<'files'>): Ref<'files'> {
+  const { config } = image;
+  return image.add(
+    'build-uki',
+    {
+      tree: tree.root,
+      initrds,
+      commandLine: config.KernelCommandLine,
+      architecture: config.Architecture,
+      epoch: image.epoch,
+    },
+    'build unified kernel images',
+  );
+}
+
+function splitBootFiles(image: PlannedImage, boot: BootFiles): readonly PlannedOutput[] {
+  const wanted = image.config.SplitArtifacts;
+  const outputs: PlannedOutput[] = [];
+  if (wanted.includes('kernel')) outputs.push(kernelOutput(image, boot.kernels));
+  if (wanted.includes('initrd')) {
+    const initrd = image.add(
+      'pick-newest',
+      { files: boot.initrds, suffix: '.initrd' },
+      'pick the newest initrd',
+      {
+        variant: 'initrd',
+      },
+    );
+    outputs.push({ from: initrd, name: `${outputBase(image.config)}.initrd` });
+  }
+  return outputs;
+}
+
+function kernelOutput(image: PlannedImage, kernels: Ref<'files'>): PlannedOutput {
+  const kernel = image.add('pick-newest', { files: kernels, suffix: '.vmlinuz' }, 'pick the newest kernel', {
+    variant: 'kernel',
+  });
+  return { from: kernel, name: `${outputBase(image.config)}.vmlinuz` };
+}
+
+function compressed(image: PlannedImage, file: Ref<'file'>, extension: string): PlannedOutput {
+  const compression = compressionOf(image.config);
+  if (compression.algorithm === 'none') return named(image, file, extension);
+  const from = image.add('compress', { file, compression }, 'compress the image');
+  return named(image, from, `${extension}${compressionSuffix[compression.algorithm]}`);
+}
+
+/** The main file, with mkosi's link from the plain name. */
+function named(image: PlannedImage, from: Ref, extension: string): PlannedOutput {
+  const base = outputBase(image.config);
+  const isMain = !(image.config.Format === 'disk' && extension === '.efi');
+  return { from, name: base + extension, ...(isMain ? { link: base } : {}) };
+}
+
+function manifestHeader(image: PlannedImage): Readonly<Record<string, string>> {
+  const { config } = image;
+  return {
+    name: config.ImageId ?? config.Output,
+    distribution: config.Distribution,
+    architecture: config.Architecture,
+    release: config.Release,
+    output_format: config.Format,
+    ...(config.ImageVersion === undefined ? {} : { version: config.ImageVersion }),
+  };
+}
