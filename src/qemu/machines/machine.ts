@@ -1,0 +1,63 @@
+import type { ArchitectureName } from '../../distro/architectures.ts';
+
+/** A firmware image and the template of its variable store, as absolute paths in the tools' root. */
+export interface FirmwareFiles {
+  readonly code: string;
+  readonly variables: string;
+}
+
+/** How credentials and other strings reach a guest of this machine. */
+export interface CredentialChannels {
+  /** SMBIOS type 11: `firmware` when the guest sees it only if UEFI firmware runs. */
+  readonly smbios: 'always' | 'firmware' | 'never';
+  /** QEMU's fw_cfg files; needs the driver qemu_fw_cfg in the guest. */
+  readonly fwCfg: boolean;
+}
+
+/**
+ * One row per architecture: all that QEMU has to be told about the machine that stands in for real hardware. A new
+ * architecture is one file with such a value, and one line in index.ts.
+ */
+export interface Machine {
+  readonly architecture: ArchitectureName;
+  /** QEMU's program. */
+  readonly program: string;
+  /** Debian packages that hold the program and the firmware, for hints. */
+  readonly packages: { readonly qemu: string; readonly firmware?: string };
+  /** `-machine` type. */
+  readonly type: string;
+  /** `-cpu` for each accelerator. */
+  readonly cpu: { readonly kvm: string; readonly tcg: string };
+  /** Kernel name of the first serial console. */
+  readonly console: string;
+  readonly devices: {
+    readonly block: string;
+    readonly scsi: string;
+    readonly network: string;
+    readonly serialBus: string;
+    readonly random: string;
+    readonly sharedDirectory: string;
+    readonly display: string;
+    /** TPM 2.0 front end; absent where firmware and kernel know none. */
+    readonly tpm?: string;
+    /** Device through which a guest kernel reports its panic. */
+    readonly panic?: string;
+  };
+  /** Candidates in order of preference; absent for machines without UEFI. */
+  readonly firmware?: {
+    readonly plain: readonly FirmwareFiles[];
+    readonly secureBoot: readonly FirmwareFiles[];
+    /** Arguments that firmware with Secure Boot needs, and what is appended to the machine type. */
+    readonly secureBootArguments: readonly string[];
+    readonly secureBootMachineOptions: string;
+  };
+  readonly channels: CredentialChannels;
+  readonly kvm: {
+    /** Architectures of the host that can run this machine with KVM. */
+    readonly hosts: readonly ArchitectureName[];
+    /** One of these stands in `flags` of /proc/cpuinfo when the CPU can virtualise; absent: not shown there. */
+    readonly cpuFlags?: readonly string[];
+    /** A ROM that runs a guest exists; see kvm.ts. */
+    readonly probe: boolean;
+  };
+}

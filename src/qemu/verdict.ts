@@ -1,0 +1,243 @@
+import { unreachable } from '../base/errors.ts';
+import type { BootTimestamps, FailedUnit, GuestRecord, ReportChannel } from './report.ts';
+import { bootedMarker } from './report.ts';
+
+/** Everything that can happen while a guest under test runs. */
+export type GuestEvent =
+  | { readonly type: 'record'; readonly record: GuestRecord }
+  /** A line of the serial console without control sequences; also an unfinished line that has not grown for a while. */
+  | { readonly type: 'console'; readonly line: string }
+  /** QMP SHUTDOWN: the machine ends. */
+  | { readonly type: 'shutdown'; readonly byGuest: boolean; readonly reason: string }
+  /** QMP GUEST_PANICKED. */
+  | { readonly type: 'panicked' }
+  /** QMP STOP without our asking, and what query-status then said. */
+  | { readonly type: 'stopped'; readonly status: string }
+  /** No byte on the console for longer than any working machine needs. */
+  | { readonly type: 'silent'; readonly seconds: number }
+  | { readonly type: 'timeout'; readonly seconds: number }
+  | { readonly type: 'interrupted' }
+  /** QEMU's process ended; nothing comes after it. */
+  | { readonly type: 'exited'; readonly exitCode: number; readonly stderr: readonly string[] };
+
+/** Stable names of the ways in which a boot test fails. */
+export type FailureReason =
+  | 'units-failed'
+  | 'system-state'
+  | 'kernel-panic'
+  | 'emergency-mode'
+  | 'firmware-refused'
+  | 'not-bootable'
+  | 'timeout'
+  | 'early-power-off'
+  | 'guest-restarted'
+  | 'kvm-broken'
+  | 'disk-error'
+  | 'qemu-failed'
+  | 'interrupted';
+
+export type Verdict =
+  | { readonly outcome: 'passed' }
+  | { readonly outcome: 'failed'; readonly reason: FailureReason; readonly message: string };
+
+/** What is known so far. `verdict` once set stays, whatever comes after. */
+export interface BootState {
+  readonly channel: ReportChannel;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly phase: 'booting' | 'booted' | 'reported';
+  readonly systemState: string | undefined;
+  readonly failedUnits: readonly FailedUnit[];
+  readonly times: BootTimestamps | undefined;
+  readonly verdict: Verdict | undefined;
+}
+
+export function initialBootState(channel: ReportChannel, accelerator: 'kvm' | 'tcg'): BootState {
+  return {
+    channel,
+    accelerator,
+    phase: 'booting',
+    systemState: undefined,
+    failedUnits: [],
+    times: undefined,
+    verdict: undefined,
+  };
+}
+
+/** The next state. Pure: the caller kills the machine when a verdict has appeared. */
+export function advance(state: BootState, event: GuestEvent): BootState {
+  if (state.verdict !== undefined) {
+    // What the guest still says about a failure is welcome, a second opinion is not.
+    return event.type === 'record' ? { ...takeRecord(state, event.record), verdict: state.verdict } : state;
+  }
+  switch (event.type) {
+    case 'record':
+      return takeRecord(state, event.record);
+    case 'console':
+      return takeConsole(state, event.line);
+    case 'shutdown':
+      return takeShutdown(state, event.byGuest, event.reason);
+    case 'stopped':
+      return takeStop(state, event.status);
+    case 'exited':
+      return takeExit(state, event.exitCode);
+    default:
+      return giveUp(state, event);
+  }
+}
+
+type EndingEvent = Extract<GuestEvent, { type: 'panicked' | 'silent' | 'timeout' | 'interrupted' }>;
+
+function giveUp(state: BootState, event: EndingEvent): BootState {
+  switch (event.type) {
+    case 'panicked':
+      return failed(state, 'kernel-panic', 'the guest kernel panicked');
+    case 'silent':
+      return failed(
+        state,
+        state.accelerator === 'kvm' ? 'kvm-broken' : 'timeout',
+        `no output on the console for ${event.seconds} seconds after the start`,
+      );
+    case 'timeout':
+      return failed(state, 'timeout', timeoutMessage(state, event.seconds));
+    case 'interrupted':
+      return failed(state, 'interrupted', 'interrupted');
+    default:
+      return unreachable(event);
+  }
+}
+
+function takeRecord(state: BootState, record: GuestRecord): BootState {
+  switch (record.event) {
+    case 'booted':
+      return { ...state, phase: state.phase === 'booting' ? 'booted' : state.phase };
+    case 'state':
+      return { ...state, systemState: record.state };
+    case 'failed':
+      return { ...state, failedUnits: record.units.map((unit) => ({ unit, log: [] })) };
+    case 'times':
+      return { ...state, times: record.times };
+    case 'log':
+      return { ...state, failedUnits: moveToEnd(state.failedUnits, record.unit) };
+    case 'line':
+      return { ...state, failedUnits: appendLine(state.failedUnits, record.text) };
+    case 'done':
+      return takeReport({ ...state, phase: 'reported' });
+  }
+}
+
+/** Lines that follow belong to this unit, which therefore stands last. */
+function moveToEnd(units: readonly FailedUnit[], unit: string): readonly FailedUnit[] {
+  const found = units.find((entry) => entry.unit === unit);
+  return found === undefined ? units : [...units.filter((entry) => entry !== found), found];
+}
+
+function appendLine(units: readonly FailedUnit[], line: string): readonly FailedUnit[] {
+  const last = units.at(-1);
+  return last === undefined ? units : [...units.slice(0, -1), { ...last, log: [...last.log, line] }];
+}
+
+/** The report is complete: failures count at once, success only after a clean power-off. */
+function takeReport(state: BootState): BootState {
+  const names = state.failedUnits.map((entry) => entry.unit);
+  if (names.length > 0) {
+    return failed(state, 'units-failed', `failed unit${names.length > 1 ? 's' : ''}: ${names.join(', ')}`);
+  }
+  if (state.systemState === 'running') return state;
+  return failed(state, 'system-state', `the system is '${state.systemState ?? ''}' instead of 'running'`);
+}
+
+interface ConsoleSign {
+  readonly pattern: RegExp;
+  readonly reason: FailureReason;
+  readonly message: string;
+}
+
+/** Text after which no report will come. */
+const consoleSigns: readonly ConsoleSign[] = [
+  {
+    pattern: /Kernel panic - not syncing/,
+    reason: 'kernel-panic',
+    message: 'the guest kernel panicked',
+  },
+  {
+    pattern: /BdsDxe: failed to load Boot\S+ .*: Access Denied/,
+    reason: 'firmware-refused',
+    message: 'the firmware refused to start the image: its signature is not trusted (Secure Boot)',
+  },
+  {
+    pattern: /BdsDxe: No bootable option|UEFI Interactive Shell|Boot failed: |No bootable device/,
+    reason: 'not-bootable',
+    message: 'the firmware found nothing to boot',
+  },
+  {
+    pattern: /You are in emergency mode|Entering emergency mode|Cannot open access to console/,
+    reason: 'emergency-mode',
+    message: 'the boot ended in emergency mode',
+  },
+];
+
+function takeConsole(state: BootState, line: string): BootState {
+  const sign = consoleSigns.find((candidate) => candidate.pattern.test(line));
+  if (sign !== undefined) return failed(state, sign.reason, `${sign.message}: ${line.trim()}`);
+  if (state.channel !== 'console' || !bootedMarker.test(line)) return state;
+  return { ...state, phase: 'reported', verdict: { outcome: 'passed' } };
+}
+
+function takeShutdown(state: BootState, byGuest: boolean, reason: string): BootState {
+  if (reason === 'guest-panic') return failed(state, 'kernel-panic', 'the guest kernel panicked');
+  if (reason === 'guest-reset') return failed(state, 'guest-restarted', 'the guest restarted by itself');
+  if (!byGuest) return failed(state, 'qemu-failed', `QEMU ended the machine (${reason})`);
+  if (state.phase === 'reported') return { ...state, verdict: { outcome: 'passed' } };
+  return failed(
+    state,
+    'early-power-off',
+    state.phase === 'booting'
+      ? 'the guest switched itself off before its boot finished'
+      : 'the guest switched itself off before its report was complete',
+  );
+}
+
+function takeStop(state: BootState, status: string): BootState {
+  switch (status) {
+    case 'internal-error':
+      return failed(
+        state,
+        state.accelerator === 'kvm' ? 'kvm-broken' : 'qemu-failed',
+        'the virtual CPU stopped with an internal error',
+      );
+    case 'io-error':
+      return failed(
+        state,
+        'disk-error',
+        "QEMU could not write the guest's disk; the host's disk may be full",
+      );
+    case 'guest-panicked':
+      return failed(state, 'kernel-panic', 'the guest kernel panicked');
+    // Runs again, or ends and is reported as a shutdown.
+    case 'running':
+    case 'shutdown':
+      return state;
+    default:
+      return failed(state, 'qemu-failed', `QEMU stopped the machine (${status})`);
+  }
+}
+
+function takeExit(state: BootState, exitCode: number): BootState {
+  if (state.phase === 'reported' && exitCode === 0) return { ...state, verdict: { outcome: 'passed' } };
+  return failed(state, 'qemu-failed', `QEMU ended with exit code ${exitCode}`);
+}
+
+function timeoutMessage(state: BootState, seconds: number): string {
+  switch (state.phase) {
+    case 'booting':
+      return `the boot did not finish within ${seconds} seconds`;
+    case 'booted':
+      return `the guest did not settle within ${seconds} seconds (units are still starting)`;
+    case 'reported':
+      return `the guest finished its boot but did not power off within ${seconds} seconds`;
+  }
+}
+
+function failed(state: BootState, reason: FailureReason, message: string): BootState {
+  return { ...state, verdict: { outcome: 'failed', reason, message } };
+}
