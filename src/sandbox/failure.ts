@@ -1,0 +1,63 @@
+import { MkimgError } from '../base/errors.ts';
+import { bubblewrapArgv } from './bubblewrap.ts';
+import type { ProgramResult } from './process.ts';
+import { shellCommand } from './text.ts';
+import type { PrivilegeMode, RunRequest, SandboxSpec } from './types.ts';
+
+export interface FailedRun {
+  readonly mode: PrivilegeMode;
+  readonly spec: SandboxSpec;
+  readonly request: RunRequest;
+  readonly result: ProgramResult;
+}
+
+/** The error for a program that failed in its sandbox: what it was for, how it ended, what to do next. */
+export function explainFailure({ mode, spec, request, result }: FailedRun): MkimgError {
+  const { hint, how } = ending(request, result);
+  return new MkimgError('tool-failed', `${request.tool} failed while ${request.purpose}: ${how}.`, {
+    ...(hint === undefined ? {} : { hint }),
+    tail: result.tail,
+    reenter: reenterCommand(mode, spec),
+  });
+}
+
+interface Ending {
+  readonly how: string;
+  readonly hint?: string;
+}
+
+function ending(request: RunRequest, result: ProgramResult): Ending {
+  const { exitCode, signal, tail } = result;
+  if (signal !== undefined) return { how: `its sandbox was ended by ${signal}` };
+  const last = tail.at(-1) ?? '';
+  if (last.startsWith('bwrap: execvp') && last.endsWith('No such file or directory')) {
+    const where = request.root === undefined ? 'the tools' : 'the image';
+    return {
+      how: 'there is no such program',
+      hint: `Check that ${where} has ${request.tool} and its interpreter.`,
+    };
+  }
+  if (last.startsWith('bwrap: ')) return { how: `its sandbox could not be set up (${last.slice(7)})` };
+  // 128 + SIGKILL, as shells and bwrap report it.
+  if (exitCode === 137) return { how: 'it was killed', hint: 'The machine may have run out of memory.' };
+  if (exitCode === 127) {
+    return { how: 'exit code 127', hint: 'A command was not found; the last lines name it.' };
+  }
+  return { how: `exit code ${String(exitCode)}` };
+}
+
+/** Prefix that makes an ordinary shell see what mkimg's own namespace sees. */
+const namespacePrefix: Readonly<Record<PrivilegeMode, readonly string[]>> = {
+  root: [],
+  subids: ['unshare', '--user', '--map-auto', '--map-root-user', '--mount'],
+  'single-id': ['unshare', '--user', '--map-root-user', '--mount'],
+};
+
+/**
+ * A command line for a terminal that opens a shell in the same sandbox. The seccomp filter is left out, for it would need
+ * a descriptor, and the new session, which would take job control away from the shell.
+ */
+export function reenterCommand(mode: PrivilegeMode, spec: SandboxSpec): string {
+  const argv = bubblewrapArgv(spec, {}).filter((argument) => argument !== '--new-session');
+  return shellCommand([...namespacePrefix[mode], ...argv, 'sh']);
+}

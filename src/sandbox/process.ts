@@ -1,0 +1,260 @@
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { execa } from 'execa';
+import type { HostPath } from '../base/brand.ts';
+import { isErrno, MkimgError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import { LineSplitter, Ring } from './lines.ts';
+import { printable } from './text.ts';
+
+/** How many of a program's last lines an error shows. */
+const tailLines = 40;
+/** Milliseconds between the polite signal and the final one. */
+const gracePeriod = 5000;
+/** Bytes of standard output that `capture` takes before it gives up on the program. */
+const captureLimit = 256 * 1024 * 1024;
+
+/** A program to start as it is, without a sandbox. Steps use {@link Sandbox.run} instead. */
+export interface ProgramRequest {
+  /** The program, looked up on the PATH of `env`, and its arguments. They are visible to all users: no secrets. */
+  readonly argv: readonly [string, ...string[]];
+  /** Name for events and errors, where argv[0] is only a wrapper. */
+  readonly tool?: string;
+  /** Complete: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDirectory?: HostPath;
+  /** Content of standard input; /dev/null without. */
+  readonly input?: string | Uint8Array;
+  /** `events`: line by line (default); `capture`: into the result; `file`: written by the program itself. */
+  readonly stdout?: 'events' | 'capture' | { readonly file: HostPath };
+  /** Contents that the program reads from descriptors 3, 4, ... */
+  readonly descriptors?: readonly Uint8Array[];
+  readonly events: EventSink;
+  readonly step?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** How a program ended. */
+export interface ProgramResult {
+  /** undefined when a signal ended it. */
+  readonly exitCode: number | undefined;
+  /** Name of the signal that ended it. */
+  readonly signal: string | undefined;
+  /** Standard output, for `capture`. */
+  readonly stdout: string;
+  /** Last lines of both streams (without a captured stdout), oldest first, safe to print. */
+  readonly tail: readonly string[];
+}
+
+/** A program that is running. */
+export interface RunningProgram {
+  readonly pid: number;
+  /** Settles when the program has ended and its output was read. Rejects only when it was aborted by its signal. */
+  readonly ended: Promise<ProgramResult>;
+  /** Asks the program and its process group to end, and ends them after five seconds. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a program to its end. A failing exit code is a result, not an error.
+ * @throws MkimgError `tool-missing` when there is no such program; `interrupted` when the signal fired.
+ */
+export async function runProgram(request: ProgramRequest): Promise<ProgramResult> {
+  const program = await startProgram(request);
+  return program.ended;
+}
+
+/**
+ * Starts a program in a process group of its own, so that a Ctrl-C at the terminal does not reach it: ending it is this
+ * process's decision. What is left of the group when the program ends is killed.
+ * @throws MkimgError `tool-missing` when there is no such program; `interrupted` when the signal has fired already.
+ */
+export async function startProgram(request: ProgramRequest): Promise<RunningProgram> {
+  if (request.signal?.aborted === true) throw interrupted();
+  const target = await openTarget(request.stdout);
+  try {
+    return await spawn(request, target?.fd);
+  } finally {
+    await target?.close();
+  }
+}
+
+async function spawn(request: ProgramRequest, target: number | undefined): Promise<RunningProgram> {
+  const [file, ...args] = request.argv;
+  const descriptors = request.descriptors ?? [];
+  const tool = request.tool ?? file;
+  const subprocess = execa(file, args, {
+    env: request.env,
+    extendEnv: false,
+    ...(request.workingDirectory === undefined ? {} : { cwd: request.workingDirectory }),
+    stdio: [
+      request.input === undefined ? 'ignore' : 'pipe',
+      // Execa hands any number on to the kernel as a descriptor; its types know 3 to 9 only.
+      (target ?? 'pipe') as 'pipe',
+      'pipe',
+      ...descriptors.map(() => 'pipe' as const),
+    ],
+    buffer: false,
+    reject: false,
+    detached: true,
+  });
+  const { pid } = subprocess;
+  if (pid === undefined) throw cannotStart(tool, await subprocess);
+  subprocess.once('exit', () => signalGroup(pid, 'SIGKILL'));
+  for (const [fd, content] of [request.input, undefined, undefined, ...descriptors].entries()) {
+    feed(subprocess.stdio[fd], content);
+  }
+  const output = readOutput(request, tool, subprocess);
+  const ended = conclude({ pid, signal: request.signal, output, exit: subprocess });
+  return { pid, ended, stop: () => stopGroup(pid, ended) };
+}
+
+async function openTarget(
+  stdout: ProgramRequest['stdout'],
+): Promise<Awaited<ReturnType<typeof open>> | undefined> {
+  return typeof stdout === 'object' ? open(stdout.file, 'w') : undefined;
+}
+
+interface ExitState {
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly cause?: unknown;
+}
+
+function cannotStart(tool: string, state: ExitState): MkimgError {
+  if (isErrno(state.cause, 'ENOENT')) {
+    return new MkimgError('tool-missing', `Cannot start ${tool}: there is no such program.`, {
+      hint: `Install the package that contains ${tool}, or check PATH.`,
+      cause: state.cause,
+    });
+  }
+  const reason = state.cause instanceof Error ? state.cause.message : 'unknown reason';
+  return new MkimgError('tool-failed', `Cannot start ${tool}: ${reason}`, { cause: state.cause });
+}
+
+function interrupted(): MkimgError {
+  return new MkimgError('interrupted', 'Interrupted.', { class: 'interrupted' });
+}
+
+function feed(stream: unknown, content: string | Uint8Array | undefined): void {
+  if (content === undefined || !isWritable(stream)) return;
+  // A program may end without reading all of its input; its exit code tells whether that was a fault.
+  stream.on('error', () => undefined);
+  stream.end(content);
+}
+
+function isWritable(stream: unknown): stream is NodeJS.WritableStream {
+  return typeof stream === 'object' && stream !== null && 'end' in stream;
+}
+
+interface Output {
+  /** Resolves when both streams were read to their end. */
+  readonly read: Promise<unknown>;
+  stdout(): string;
+  tail(): readonly string[];
+  readonly overflow: AbortSignal;
+}
+
+interface OutputStreams {
+  readonly stdout: Readable | null | undefined;
+  readonly stderr: Readable | null | undefined;
+}
+
+function readOutput(request: ProgramRequest, tool: string, streams: OutputStreams): Output {
+  const ring = new Ring<string>(tailLines);
+  const step = request.step === undefined ? {} : { step: request.step };
+  const reading: Promise<unknown>[] = [];
+  const readLines = (stream: 'stdout' | 'stderr'): void => {
+    const splitter = new LineSplitter((text) => {
+      const line = printable(text);
+      ring.push(line);
+      request.events.emit({ type: 'output', ...step, tool, stream, line });
+    });
+    streams[stream]?.on('data', (chunk: Uint8Array) => splitter.push(chunk));
+    if (streams[stream]) reading.push(drained(streams[stream]).then(() => splitter.end()));
+  };
+  const captured = new Capture();
+  readLines('stderr');
+  if (request.stdout === 'capture') {
+    streams.stdout?.on('data', (chunk: Uint8Array) => captured.push(chunk));
+    if (streams.stdout) reading.push(drained(streams.stdout));
+  } else {
+    readLines('stdout');
+  }
+  return {
+    read: Promise.all(reading),
+    stdout: () => captured.text(),
+    tail: () => ring.values(),
+    overflow: captured.overflow,
+  };
+}
+
+/** Streams of a program that is killed may end in an error; what was read before counts. */
+async function drained(stream: Readable): Promise<void> {
+  await finished(stream).catch(() => undefined);
+}
+
+class Capture {
+  readonly #chunks: Uint8Array[] = [];
+  readonly #overflow = new AbortController();
+  #bytes = 0;
+
+  get overflow(): AbortSignal {
+    return this.#overflow.signal;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#bytes += chunk.byteLength;
+    if (this.#bytes > captureLimit) this.#overflow.abort();
+    else this.#chunks.push(chunk);
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
+}
+
+interface Conclusion {
+  readonly pid: number;
+  readonly signal: AbortSignal | undefined;
+  readonly output: Output;
+  readonly exit: PromiseLike<ExitState>;
+}
+
+async function conclude({ pid, signal, output, exit }: Conclusion): Promise<ProgramResult> {
+  let killer: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    signalGroup(pid, 'SIGTERM');
+    killer = setTimeout(() => signalGroup(pid, 'SIGKILL'), gracePeriod);
+  };
+  signal?.addEventListener('abort', stop, { once: true });
+  output.overflow.addEventListener('abort', stop, { once: true });
+  // Fired between the check at the start and here.
+  if (signal?.aborted === true) stop();
+  try {
+    const state = await exit;
+    await output.read;
+    if (signal?.aborted === true) throw interrupted();
+    if (output.overflow.aborted) throw new MkimgError('tool-failed', 'A tool wrote far more than expected.');
+    return { exitCode: state.exitCode, signal: state.signal, stdout: output.stdout(), tail: output.tail() };
+  } finally {
+    clearTimeout(killer);
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+async function stopGroup(pid: number, ended: Promise<unknown>): Promise<void> {
+  signalGroup(pid, 'SIGTERM');
+  const killer = setTimeout(() => signalGroup(pid, 'SIGKILL'), gracePeriod);
+  await ended.catch(() => undefined);
+  clearTimeout(killer);
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
+}

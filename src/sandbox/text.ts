@@ -1,0 +1,41 @@
+/** Text for people: command lines to paste, and lines from programs that may hold anything. */
+
+/** Longest line that is kept, in UTF-16 units; more is cut and marked. */
+export const longestLine = 4096;
+
+// Select Graphic Rendition: colours, which tools write even into pipes when a variable tells them to.
+const colours = /\u001b\[[0-9;:]*m/g;
+// C0 and C1 controls except tab, line separators, and the marks that reorder text on the screen.
+const unsafe = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * Makes a line safe to print: colours are dropped, other control characters (which could move the cursor, change the
+ * title or hide text) are written as `\x1b`, and a line longer than {@link longestLine} is cut.
+ */
+export function printable(line: string): string {
+  const cut = line.length > longestLine ? `${line.slice(0, longestLine)}…` : line;
+  return cut.replace(colours, '').replace(unsafe, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  const code = character.charCodeAt(0);
+  return code < 0x100
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
+}
+
+/** One line for a POSIX shell that runs this argv. Words with control characters use `$'…'`, which bash and dash >= 0.5.13 read. */
+export function shellCommand(argv: readonly string[]): string {
+  return argv.map(shellWord).join(' ');
+}
+
+function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  if (printable(word) === word) return `'${word.replaceAll("'", `'\\''`)}'`;
+  const escaped = Array.from(Buffer.from(word), (byte) =>
+    byte < 0x20 || byte >= 0x7f || byte === 0x27 || byte === 0x5c
+      ? `\\${byte.toString(8).padStart(3, '0')}`
+      : String.fromCharCode(byte),
+  );
+  return `$'${escaped.join('')}'`;
+}
