@@ -44,6 +44,11 @@ export interface BuildContext {
   readonly metadataPolicy: MetadataPolicy;
   /** CPUs to use inside a step. */
   readonly jobs: number;
+  /**
+   * Waits until no other step, of this process or another, holds the lock `path`, a file name in a directory that exists.
+   * Released by disposal or by the process's death. The engine hands in its acquireLock().
+   */
+  lock(path: HostPath): Promise<AsyncDisposable>;
   /** Reports progress of the running step. */
   progress(done: number, total: number | undefined, unit: 'bytes' | 'items', note?: string): void;
 }
