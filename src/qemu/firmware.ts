@@ -1,0 +1,43 @@
+import { lstat } from 'node:fs/promises';
+import { isErrno, MkimgError } from '../base/errors.ts';
+import type { ToolsRoot } from '../sandbox/types.ts';
+import type { VmFirmware } from './argv.ts';
+import type { Machine } from './machines/machine.ts';
+
+/** Looks at the tools without following their links out of the tree: only the name itself is asked for. */
+export async function toolsHave(tools: ToolsRoot, path: string): Promise<boolean> {
+  try {
+    await lstat(tools.kind === 'host' ? path : tools.path + path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/**
+ * The first firmware of the machine's table that the tools have.
+ * @throws MkimgError `firmware-missing`, `no-machine` for machines without UEFI.
+ */
+export async function findFirmware(
+  machine: Machine,
+  tools: ToolsRoot,
+  secureBoot: boolean,
+): Promise<VmFirmware> {
+  if (machine.firmware === undefined) {
+    throw new MkimgError('no-machine', `there is no UEFI firmware for ${machine.architecture}`, {
+      hint: 'Firmware=linux starts the kernel directly.',
+      class: 'usage',
+    });
+  }
+  const candidates = secureBoot ? machine.firmware.secureBoot : machine.firmware.plain;
+  for (const { code, variables } of candidates) {
+    if ((await toolsHave(tools, code)) && (await toolsHave(tools, variables))) {
+      return { code, variables, secureBoot };
+    }
+  }
+  const what = secureBoot ? 'UEFI firmware with Secure Boot' : 'UEFI firmware';
+  throw new MkimgError('firmware-missing', `no ${what} for ${machine.architecture} among the tools`, {
+    hint: `Install the package '${machine.packages.firmware ?? ''}', or use ToolsTree=default.`,
+  });
+}
