@@ -5,9 +5,8 @@ const longestLine = 4096;
 
 // CSI, OSC and two-character sequences of ECMA-48.
 const controlSequences =
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   /\u001b(?:\[[0-?]*[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[ -/]*[0-Z\\^-~])/g;
-// eslint-disable-next-line no-control-regex -- as above
+
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /**

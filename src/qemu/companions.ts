@@ -1,0 +1,136 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostPath } from '../base/brand.ts';
+import { MkimgError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import { exists } from '../base/files.ts';
+import type { LongRunning } from '../sandbox/long-running.ts';
+import { startLongRunning } from '../sandbox/long-running.ts';
+import type { Mount, ToolsRoot } from '../sandbox/types.ts';
+import { toolsHave } from './firmware.ts';
+
+/** Where a machine's helpers run: beside it, with its directory in common. */
+export interface CompanionHost {
+  readonly tools: ToolsRoot;
+  readonly events: EventSink;
+  /** The machine's directory on the host. */
+  readonly run: HostPath;
+  /** The same directory as seen in the sandbox. */
+  readonly mountedAt: string;
+}
+
+/** A program that serves a machine on a socket. */
+export interface Companion extends AsyncDisposable {
+  /** As seen in the sandbox. */
+  readonly socket: string;
+}
+
+const startSeconds = 10;
+
+/** Serves a host directory by virtiofs. It is as writable as it is for this process. */
+export async function startDirectoryServer(
+  host: CompanionHost,
+  name: string,
+  directory: HostPath,
+): Promise<Companion> {
+  const program = await findDirectoryServer(host.tools);
+  const argv = directoryServerArgv(`${host.mountedAt}/${name}.sock`, '/share');
+  return startCompanion(host, {
+    program,
+    argv,
+    socket: `${name}.sock`,
+    mounts: [{ source: directory, target: '/share', mode: 'rw' }],
+  });
+}
+
+/** virtiofsd's arguments. It runs in a sandbox already, which has nothing but the directory. */
+export function directoryServerArgv(socket: string, directory: string): string[] {
+  return [
+    ['--socket-path', socket],
+    ['--shared-dir', directory],
+    ['--sandbox', 'none'],
+    // File handles need CAP_DAC_READ_SEARCH over the host's file system.
+    ['--inode-file-handles', 'never'],
+    ['--xattr'],
+  ].flat();
+}
+
+const directoryServers = ['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/bin/virtiofsd'] as const;
+
+async function findDirectoryServer(tools: ToolsRoot): Promise<string> {
+  for (const path of directoryServers) if (await toolsHave(tools, path)) return path;
+  throw new MkimgError('tool-missing', 'virtiofsd is not among the tools; it serves the root directory', {
+    hint: "Install the package 'virtiofsd', or use ToolsTree=default.",
+  });
+}
+
+/** Starts a TPM 2.0 with an empty state that lasts as long as the machine. */
+export async function startTpm(host: CompanionHost): Promise<Companion> {
+  await mkdir(join(host.run, 'tpm'), { mode: 0o700 });
+  return startCompanion(host, {
+    program: 'swtpm',
+    argv: tpmArgv(`${host.mountedAt}/tpm`),
+    socket: 'tpm/control',
+    mounts: [],
+  });
+}
+
+/** swtpm's arguments; its own filter of system calls does not know what the sandbox's needs. */
+export function tpmArgv(directory: string): string[] {
+  return [
+    ['socket', '--tpm2', '--terminate'],
+    ['--tpmstate', `dir=${directory}`],
+    ['--ctrl', `type=unixio,path=${directory}/control`],
+    ['--seccomp', 'action=none'],
+  ].flat();
+}
+
+/** Where `TPM=auto` looks. */
+export const tpmProgram = '/usr/bin/swtpm';
+
+interface CompanionRequest {
+  readonly program: string;
+  readonly argv: readonly string[];
+  /** Relative to the machine's directory. */
+  readonly socket: string;
+  readonly mounts: readonly Mount[];
+}
+
+async function startCompanion(host: CompanionHost, request: CompanionRequest): Promise<Companion> {
+  const program = await startLongRunning({
+    spec: {
+      tools: host.tools,
+      mounts: [{ source: host.run, target: host.mountedAt, mode: 'rw' }, ...request.mounts],
+      network: false,
+      env: {},
+      suppressSync: false,
+      suppressChown: false,
+    },
+    tool: request.program,
+    argv: request.argv,
+    sockets: 0,
+    events: host.events,
+  });
+  await waitForSocket(program, request.program, join(host.run, request.socket));
+  return {
+    socket: `${host.mountedAt}/${request.socket}`,
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}
+
+async function waitForSocket(program: LongRunning, name: string, path: string): Promise<void> {
+  const state = { hasEnded: false };
+  void program.ended.then(() => {
+    state.hasEnded = true;
+  });
+  const deadline = Date.now() + startSeconds * 1000;
+  while (!(await exists(path))) {
+    if (state.hasEnded || Date.now() > deadline) {
+      program.kill();
+      const { exitCode, stderr } = await program.ended;
+      throw new MkimgError('tool-failed', `${name} did not start (exit code ${exitCode})`, { tail: stderr });
+    }
+    await sleep(20);
+  }
+}

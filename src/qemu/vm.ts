@@ -1,0 +1,261 @@
+import { writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import { Resources } from '../base/disposal.ts';
+import { MkimgError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import { temporaryDirectory } from '../base/temporary.ts';
+import type { LongRunning, ProgramEnd } from '../sandbox/long-running.ts';
+import { firstSocket, startLongRunning } from '../sandbox/long-running.ts';
+import type { Mount, SandboxSpec, ToolsRoot } from '../sandbox/types.ts';
+import type { Accelerator, VmConsole, VmDisk, VmFirmware, VmKernel, VmOptions } from './argv.ts';
+import { qemuArgv } from './argv.ts';
+import type { CompanionHost } from './companions.ts';
+import { startDirectoryServer, startTpm } from './companions.ts';
+import type { Credential, CredentialPlan } from './credentials.ts';
+import { commandLineStrings, planCredentials } from './credentials.ts';
+import type { Machine } from './machines/machine.ts';
+import type { QmpEvent } from './qmp.ts';
+import { QmpClient } from './qmp.ts';
+
+/** A virtual machine to start. Paths are the host's; what the machine sees of the host is made from them. */
+export interface VmRequest {
+  readonly machine: Machine;
+  readonly accelerator: Accelerator;
+  readonly cpus: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly maximumMemory?: number;
+  readonly firmware?: VmFirmware;
+  /** Loaded by QEMU; with firmware a unified kernel image. */
+  readonly kernel?: { readonly path: HostPath; readonly initrd?: HostPath };
+  /** Words that are added to the kernel command line. */
+  readonly commandLine: readonly string[];
+  readonly disks: readonly (Omit<VmDisk, 'path'> & { readonly path: HostPath })[];
+  /** Served to the guest by virtiofs with the tag `root`. */
+  readonly rootDirectory?: HostPath;
+  readonly credentials: readonly Credential[];
+  /** `socket`: read it from {@link Vm.console}. */
+  readonly console: VmConsole['kind'];
+  /** Names of virtio serial ports, opened in {@link Vm.ports}. */
+  readonly ports: readonly string[];
+  readonly network: 'user' | 'none';
+  readonly tpm: boolean;
+  readonly endOnRestart: boolean;
+  readonly extraArguments: readonly string[];
+  /** What files the extra arguments name. */
+  readonly extraMounts: readonly Mount[];
+  /** Where relative names in the extra arguments begin. */
+  readonly workingDirectory?: HostPath;
+}
+
+/** What machines run on. */
+export interface VmHost {
+  readonly tools: ToolsRoot;
+  readonly events: EventSink;
+  /** Holds what machines write: temporary disks, sockets. Not a small tmpfs. Usually /var/tmp. */
+  readonly scratch: HostPath;
+}
+
+/** A running machine; it ends, with all that belongs to it, when it goes out of scope. */
+export interface Vm extends AsyncDisposable {
+  readonly qmp: QmpClient;
+  readonly console: Socket | undefined;
+  /** In the order of the request. */
+  readonly ports: readonly Socket[];
+  readonly ended: Promise<ProgramEnd>;
+  /** QEMU and its arguments, as they are inside the sandbox. */
+  readonly commandLine: readonly string[];
+  /** Asks QEMU to end, and kills it when it does not within three seconds. */
+  stop(): Promise<void>;
+}
+
+/** Where the machine's own directory is mounted. Short, because socket paths hold 108 bytes. */
+const runDirectory = '/run/mkimg';
+const quitSeconds = 3;
+
+/**
+ * Starts a machine; returns when QEMU answers on its control socket.
+ * @param onEvent gets QEMU's events; it may be called before this function returns.
+ * @throws MkimgError `qemu-failed` with QEMU's own words, `credentials-too-large`, `tool-missing`.
+ */
+export async function startVm(
+  request: VmRequest,
+  host: VmHost,
+  onEvent: (event: QmpEvent) => void,
+): Promise<Vm> {
+  await using stack = new Resources();
+  const run = stack.use(await temporaryDirectory(host.scratch, 'mkimg-vm-'));
+  const plan = planCredentials(
+    request.credentials,
+    request.machine.channels,
+    isDirectKernel(request) ? [] : commandLineStrings(request.commandLine),
+  );
+  await writeCredentials(run.path, plan);
+  const companions: CompanionHost = { ...host, run: run.path, mountedAt: runDirectory };
+  const shares =
+    request.rootDirectory === undefined
+      ? []
+      : [stack.use(await startDirectoryServer(companions, 'root', request.rootDirectory))];
+  const tpm = request.tpm ? stack.use(await startTpm(companions)) : undefined;
+  const options = vmOptions(request, plan, {
+    shares: shares.map(({ socket }) => ({ tag: 'root', socket })),
+    ...(tpm === undefined ? {} : { tpmSocket: tpm.socket }),
+  });
+  const argv = qemuArgv(request.machine, options);
+  const program = stack.use(
+    await startLongRunning({
+      spec: vmSandbox(request, host.tools, run.path),
+      tool: request.machine.program,
+      argv,
+      sockets: 1 + (request.console === 'socket' ? 1 : 0) + request.ports.length,
+      terminal: request.console === 'terminal' ? 'full' : request.console === 'output' ? 'output' : 'none',
+      events: host.events,
+    }),
+  );
+  const [control, ...rest] = program.sockets;
+  if (control === undefined) throw new Error('internal: a machine without a control socket');
+  const qmp = stack.use(new QmpClient(control, onEvent));
+  await greet(qmp, program, request.machine);
+  const owned = stack.move();
+  return {
+    qmp,
+    console: request.console === 'socket' ? rest[0] : undefined,
+    ports: request.console === 'socket' ? rest.slice(1) : rest,
+    ended: program.ended,
+    commandLine: [request.machine.program, ...argv],
+    stop: () => stopMachine(qmp, program),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** QEMU loads the kernel, and there is no firmware that could pass anything on. */
+function isDirectKernel(request: VmRequest): boolean {
+  return request.kernel !== undefined && request.firmware === undefined;
+}
+
+async function greet(qmp: QmpClient, program: LongRunning, machine: Machine): Promise<void> {
+  try {
+    await qmp.negotiate();
+  } catch (error) {
+    if (!(error instanceof MkimgError)) throw error;
+    const { exitCode, stderr } = await program.ended;
+    if (/execvp .*No such file or directory/.test(stderr.at(-1) ?? '')) {
+      throw new MkimgError('tool-missing', `${machine.program} is not among the tools`, {
+        hint: `Install the package '${machine.packages.qemu}', or use ToolsTree=default.`,
+        cause: error,
+      });
+    }
+    throw new MkimgError(
+      'qemu-failed',
+      `QEMU did not start (exit code ${exitCode}): ${stderr.at(-1) ?? 'it said nothing'}`,
+      { tail: stderr, hint: 'Check the arguments after `--` and QemuArgs=.', cause: error },
+    );
+  }
+}
+
+async function stopMachine(qmp: QmpClient, program: LongRunning): Promise<void> {
+  const killer = setTimeout(() => program.kill(), quitSeconds * 1000);
+  // It may be gone already, or end before it answers.
+  qmp.execute('quit').catch(() => undefined);
+  await program.ended;
+  clearTimeout(killer);
+}
+
+async function writeCredentials(run: HostPath, plan: CredentialPlan): Promise<void> {
+  for (const [index, text] of plan.smbios.entries()) {
+    await writeFile(join(run, `smbios-${index}`), text, { mode: 0o600 });
+  }
+  for (const [index, { content }] of plan.fwCfg.entries()) {
+    await writeFile(join(run, `fw-cfg-${index}`), content, { mode: 0o600 });
+  }
+}
+
+interface CompanionSockets {
+  readonly shares: VmOptions['sharedDirectories'];
+  readonly tpmSocket?: string;
+}
+
+/** The request as QEMU sees it. Pure. */
+export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: CompanionSockets): VmOptions {
+  const consoleSockets = request.console === 'socket' ? 1 : 0;
+  const kernel: VmKernel | undefined = request.kernel && {
+    path: '/images/kernel',
+    ...(request.kernel.initrd === undefined ? {} : { initrd: '/images/initrd' }),
+    ...(isDirectKernel(request) ? { commandLine: request.commandLine.join(' ') } : {}),
+  };
+  return {
+    accelerator: request.accelerator,
+    cpus: request.cpus,
+    memory: request.memory,
+    ...(request.maximumMemory === undefined ? {} : { maximumMemory: request.maximumMemory }),
+    ...(request.firmware === undefined ? {} : { firmware: request.firmware }),
+    ...(kernel === undefined ? {} : { kernel }),
+    disks: request.disks.map((disk) => ({ ...disk, path: diskTarget(disk.id) })),
+    console:
+      request.console === 'socket' ? { kind: 'socket', fd: firstSocket + 1 } : { kind: request.console },
+    controlFd: firstSocket,
+    ports: request.ports.map((name, index) => ({ name, fd: firstSocket + 1 + consoleSockets + index })),
+    smbiosFiles: plan.smbios.map((_, index) => `${runDirectory}/smbios-${index}`),
+    fwCfgFiles: plan.fwCfg.map(({ name }, index) => ({ name, path: `${runDirectory}/fw-cfg-${index}` })),
+    network: request.network,
+    sharedDirectories: sockets.shares,
+    ...(sockets.tpmSocket === undefined ? {} : { tpmSocket: sockets.tpmSocket }),
+    endOnRestart: request.endOnRestart,
+    extra: request.extraArguments,
+  };
+}
+
+function diskTarget(id: string): string {
+  return `/images/${id}`;
+}
+
+/** What QEMU sees: tools, its own directory, the images of this machine, and what the user's arguments name. Pure. */
+export function vmSandbox(request: VmRequest, tools: ToolsRoot, run: HostPath): SandboxSpec {
+  const kernel = request.kernel;
+  const images: Mount[] = [
+    ...request.disks.map((disk): Mount => ({
+      source: disk.path,
+      target: diskTarget(disk.id),
+      mode: disk.discardWrites || disk.readOnly === true ? 'ro' : 'rw',
+    })),
+    ...(kernel === undefined ? [] : [readOnly(kernel.path, '/images/kernel')]),
+    ...(kernel?.initrd === undefined ? [] : [readOnly(kernel.initrd, '/images/initrd')]),
+  ];
+  const devices: Mount[] =
+    request.accelerator === 'kvm' ? [{ source: hostPath('/dev/kvm'), target: '/dev/kvm', mode: 'dev' }] : [];
+  return {
+    tools,
+    mounts: [
+      { source: run, target: runDirectory, mode: 'rw' },
+      ...images,
+      ...devices,
+      ...request.extraMounts,
+    ],
+    network: request.network === 'user',
+    // Temporary disks go where there is room, not into memory.
+    env: { TMPDIR: runDirectory, ...windowEnvironment(request.console) },
+    // Data that the guest has flushed must be on the disk.
+    suppressSync: false,
+    suppressChown: false,
+    ...(request.workingDirectory === undefined ? {} : { workingDirectory: request.workingDirectory }),
+  };
+}
+
+function readOnly(source: HostPath, target: string): Mount {
+  return { source, target, mode: 'ro' };
+}
+
+const windowVariables = ['DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'XDG_RUNTIME_DIR'] as const;
+
+function windowEnvironment(console: VmConsole['kind']): Readonly<Record<string, string>> {
+  if (console !== 'window') return {};
+  return Object.fromEntries(
+    windowVariables.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
