@@ -59,6 +59,8 @@ export interface TreeStep<K extends StepKind> {
   /** Raise it when the behaviour changes: it is part of the key. */
   readonly version: number;
   readonly tools: readonly ToolNeed[];
+  /** The step fills an empty tree, which is its output; `inputs.base` is opened read-only, not changed. */
+  readonly fresh?: boolean;
   run(inputs: Opened<StepInputs[K]>, root: HostPath, context: BuildContext): Promise<void>;
 }
 

@@ -1,0 +1,150 @@
+import type { StepId, StepKey } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import type { Plan, Ref } from '../plan/step.ts';
+import type { StateContext } from '../steps/implementation.ts';
+import type { EvaluationEnvironment } from './environment.ts';
+import type { Graph, Node } from './graph.ts';
+import { allReferences, indexPlan, nodeOf } from './graph.ts';
+import type { StepIdentity } from './key.ts';
+import { inputIdentity, keyOf } from './key.ts';
+import type { Store } from './store.ts';
+
+/** What is known of a step without running anything. */
+export type StepStatus =
+  /** The result is in the store. */
+  | { readonly state: 'hit'; readonly identity: StepIdentity; readonly key: StepKey }
+  | { readonly state: 'miss'; readonly identity: StepIdentity; readonly key: StepKey }
+  /** A change that is committed together with a later step of its tree. */
+  | { readonly state: 'inner'; readonly identity: StepIdentity; readonly key: StepKey }
+  /** The key depends on something that only running can tell: the state of repositories, or content not made yet. */
+  | { readonly state: 'unknown' };
+
+export interface Evaluation {
+  readonly statuses: ReadonlyMap<StepId, StepStatus>;
+  /** Steps that will run, or may have to: everything that the targets need and that is no hit. In plan order. */
+  readonly needed: readonly StepId[];
+}
+
+/**
+ * Computes keys and looks them up, without a namespace and without a process.
+ * @param targets steps whose results are wanted; the plan's outputs when absent.
+ * @throws MkimgError `input-missing` when a host file of the configuration is gone.
+ */
+export async function evaluate(
+  plan: Plan,
+  environment: EvaluationEnvironment,
+  targets: readonly StepId[] = plan.outputs.map(({ from }) => from.$ref),
+): Promise<Evaluation> {
+  const graph = indexPlan(plan, environment.catalogue);
+  const statuses = new Map<StepId, StepStatus>();
+  for (const node of graph.values()) {
+    statuses.set(node.step.id, await statusOf(node, { graph, statuses, environment }));
+  }
+  await environment.digests.save();
+  return { statuses, needed: neededSteps(graph, statuses, targets) };
+}
+
+interface Evaluating {
+  readonly graph: Graph;
+  readonly statuses: ReadonlyMap<StepId, StepStatus>;
+  readonly environment: EvaluationEnvironment;
+}
+
+async function statusOf(node: Node, evaluating: Evaluating): Promise<StepStatus> {
+  const { environment } = evaluating;
+  const upstream = new Map<StepId, Json>();
+  for (const { $ref } of allReferences(node)) {
+    const identity = await knownIdentity($ref, evaluating);
+    if (identity === undefined) return { state: 'unknown' };
+    upstream.set($ref, identity);
+  }
+  const lookUp = (ref: Ref): Promise<Json> => Promise.resolve(upstream.get(ref.$ref) ?? null);
+  const identity = await identify(node, environment, lookUp);
+  if (identity === undefined) return { state: 'unknown' };
+  const key = keyOf(identity);
+  if (node.inner) return { state: 'inner', identity, key };
+  return { state: (await isHit(environment.store, key)) ? 'hit' : 'miss', identity, key };
+}
+
+async function knownIdentity(
+  id: StepId,
+  { graph, statuses, environment }: Evaluating,
+): Promise<Json | undefined> {
+  const status = statuses.get(id);
+  if (status === undefined || status.state === 'unknown') return undefined;
+  if (!isContentKeyed(nodeOf(graph, id))) return status.key;
+  return (await environment.store.find(status.key))?.record.content;
+}
+
+/** True when later steps are keyed by the content of this step's output. */
+export function isContentKeyed({ implementation }: Node): boolean {
+  return implementation.output !== 'tree' && implementation.contentKeyed === true;
+}
+
+/** True when the entry is there, and for a tree all entries of its layers. Their insides are checked when they are used. */
+export async function isHit(store: Store, key: StepKey): Promise<boolean> {
+  const entry = await store.find(key);
+  if (entry === undefined) return false;
+  const lower = entry.record.layers.filter((layer) => layer !== key);
+  const found = await Promise.all(lower.map((layer) => store.find(layer)));
+  return found.every((layer) => layer !== undefined);
+}
+
+/**
+ * All that enters a step's key; undefined while the state of the world outside is not known.
+ * @param reference what a step that this one refers to counts as.
+ */
+export async function identify(
+  node: Node,
+  environment: EvaluationEnvironment,
+  reference: (ref: Ref) => Promise<Json>,
+): Promise<StepIdentity | undefined> {
+  const { step, implementation } = node;
+  const state = await outsideState(node, environment);
+  if (state === unknownState) return undefined;
+  const { tools } = step;
+  return {
+    kind: step.kind,
+    version: implementation.version,
+    inputs:
+      (await inputIdentity(step.inputs, {
+        ref: reference,
+        host: (path) => environment.digests.digest(path),
+      })) ?? {},
+    tools:
+      tools.kind === 'tree'
+        ? { $ref: await reference(tools.tree) }
+        : await environment.identifyTools(implementation.tools, tools),
+    ownership: environment.ownership,
+    ...(state === undefined ? {} : { state }),
+  };
+}
+
+const unknownState = Symbol('unknown state');
+
+async function outsideState(
+  { step, implementation }: Node,
+  environment: EvaluationEnvironment,
+): Promise<string | undefined | typeof unknownState> {
+  if (implementation.output === 'tree' || implementation.state === undefined) return undefined;
+  return (await implementation.state(step.inputs, stateContext(environment))) ?? unknownState;
+}
+
+function stateContext({ store, metadataPolicy }: EvaluationEnvironment): StateContext {
+  return { metadataCache: store.layout.metadata, metadataPolicy };
+}
+
+function neededSteps(
+  graph: Graph,
+  statuses: ReadonlyMap<StepId, StepStatus>,
+  targets: readonly StepId[],
+): readonly StepId[] {
+  const needed = new Set<StepId>();
+  const pending = [...targets];
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    if (needed.has(id) || statuses.get(id)?.state === 'hit') continue;
+    needed.add(id);
+    pending.push(...allReferences(nodeOf(graph, id)).map(({ $ref }) => $ref));
+  }
+  return [...graph.keys()].filter((id) => needed.has(id));
+}

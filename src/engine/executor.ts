@@ -1,0 +1,221 @@
+import { availableParallelism } from 'node:os';
+import { lstat, chmod, chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import type { HostPath, StepId } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import type { Plan } from '../plan/step.ts';
+import type { EngineEnvironment } from './environment.ts';
+import { explainFault, interruption } from './faults.ts';
+import type { Graph, Node, TreeNode } from './graph.ts';
+import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
+import { identityJson } from './key.ts';
+import { beginBuild } from './prune.ts';
+import type { Identified, Made, Run, RunTimes } from './run.ts';
+import { foreseeIdentity, identityOf, openStepInputs, runStep, settleIdentity, soundEntry } from './run.ts';
+import type { Stage } from './staging.ts';
+import type { Entry } from './store.ts';
+import { layerPaths, treeViews } from './views.ts';
+
+export interface Execution {
+  /** Results of the targets and of all that was made or read for them. */
+  readonly results: ReadonlyMap<StepId, Made>;
+  readonly times: RunTimes;
+}
+
+/** How many steps run at the same time unless the user says otherwise. */
+export function defaultJobs(): number {
+  return availableParallelism();
+}
+
+/**
+ * Makes the results of `targets`, running only what the store does not have. Independent steps run side by side. When
+ * one fails, nothing new begins, what runs is aborted, and the first cause is thrown after everything has come to rest:
+ * no mount, process or staging directory of this run is left.
+ * @throws MkimgError of the failing step, `disk-full`, or `interrupted`
+ */
+export async function execute(
+  plan: Plan,
+  environment: EngineEnvironment,
+  targets: readonly StepId[] = plan.outputs.map(({ from }) => from.$ref),
+): Promise<Execution> {
+  await using _running = await beginBuild(environment);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([environment.signal, stop.signal]);
+  const run = createRun(indexPlan(plan, environment.catalogue), environment, { stop, signal });
+  await Promise.allSettled(targets.map((id) => run.obtain(id)));
+  const settled = await settleAll(run);
+  await environment.digests.save();
+  if (environment.signal.aborted) throw interruption(environment.signal.reason);
+  if (stop.signal.aborted) throw (stop.signal.reason as Failure).cause;
+  return { results: settled, times: run.times };
+}
+
+/** Carries the first cause, so that aborting hands over nothing but errors. */
+class Failure extends Error {
+  override readonly name = 'Failure';
+}
+
+function createRun(
+  graph: Graph,
+  environment: EngineEnvironment,
+  { stop, signal }: { stop: AbortController; signal: AbortSignal },
+): Run {
+  const run: Run = {
+    graph,
+    environment,
+    signal,
+    views: treeViews(environment.store, environment.mounter),
+    limit: pLimit(environment.jobs),
+    identities: new Map(),
+    results: new Map(),
+    times: { hits: 0, ran: 0, millisecondsByKind: new Map() },
+    obtain: (id) => {
+      const known = run.results.get(id) ?? obtain(run, nodeOf(graph, id), stop);
+      run.results.set(id, known);
+      known.catch(() => undefined);
+      return known;
+    },
+  };
+  return run;
+}
+
+/** Waits until nothing runs any more; steps that wait for others may begin further ones meanwhile. */
+async function settleAll(run: Run): Promise<ReadonlyMap<StepId, Made>> {
+  let seen = -1;
+  while (seen !== run.results.size) {
+    seen = run.results.size;
+    await Promise.allSettled(run.results.values());
+  }
+  const made = new Map<StepId, Made>();
+  for (const [id, result] of run.results) {
+    const [settled] = await Promise.allSettled([result]);
+    if (settled.status === 'fulfilled') made.set(id, settled.value);
+  }
+  return made;
+}
+
+async function obtain(run: Run, node: Node, stop: AbortController): Promise<Made> {
+  try {
+    run.signal.throwIfAborted();
+    const known = await foreseeIdentity(run, node.step.id);
+    const stored = known === undefined ? undefined : await soundEntry(run, known.key);
+    if (known === undefined || stored === undefined) return await make(run, node, known);
+    run.times.hits += 1;
+    const { id, label } = node.step;
+    run.environment.events.emit({ type: 'step-hit', step: id, label, key: known.key });
+    return { ...known, entry: stored };
+  } catch (error) {
+    const cause = await explainFault(error, run.environment.store.layout);
+    stop.abort(new Failure('a step failed', { cause }));
+    throw cause;
+  }
+}
+
+async function make(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
+  await using stage = await run.environment.store.stage();
+  return await (node.implementation.output === 'tree'
+    ? makeTree(run, node, stage)
+    : makeFiles(run, { node, known, stage }));
+}
+
+async function makeFiles(
+  run: Run,
+  { node, known, stage }: { node: Node; known: Identified | undefined; stage: Stage },
+): Promise<Made> {
+  const { implementation } = node;
+  if (implementation.output === 'tree') throw new Error('internal: a tree step is not a file step');
+  await using opened = await openStepInputs(run, node, undefined);
+  const target = hostPath(join(stage.entry, implementation.output));
+  const meta = await runStep(run, { node, key: known?.key, opened, stage }, (inputs, context) =>
+    implementation.run(inputs, target, context),
+  );
+  const identified = known ?? (await settleIdentity(run, node));
+  return await commit(run, { node, identified, stage, meta: meta ?? null, lower: undefined });
+}
+
+/** Runs a chain of tree steps on one working tree and commits what they changed as one layer. */
+async function makeTree(run: Run, last: Node, stage: Stage): Promise<Made> {
+  const chain = chainEndingAt(run.graph, last);
+  const [first] = chain;
+  if (first === undefined) throw new Error('internal: empty chain');
+  // What later steps of the chain read can be made while earlier ones run.
+  for (const { $ref } of chain.flatMap((node) => node.references)) {
+    if (!nodeOf(run.graph, $ref).inner) void run.obtain($ref);
+  }
+  const lower = first.base === undefined ? undefined : (await run.obtain(first.base.$ref)).entry;
+  {
+    await using working = await openWorkingTree(run, stage, lower);
+    for (const node of chain) await runChainStep(run, { node, root: working.root, stage });
+  }
+  return commit(run, {
+    node: last,
+    identified: await identityOf(run, last.step.id),
+    stage,
+    meta: null,
+    lower,
+  });
+}
+
+async function runChainStep(
+  run: Run,
+  { node, root, stage }: { node: TreeNode; root: HostPath; stage: Stage },
+): Promise<void> {
+  const { key } = await identityOf(run, node.step.id);
+  const working = node.base === undefined ? undefined : { step: node.base.$ref, root };
+  await using opened = await openStepInputs(run, node, working);
+  await runStep(run, { node, key, opened, stage }, (inputs, context) =>
+    node.implementation.run(inputs, root, context),
+  );
+}
+
+interface WorkingTree extends AsyncDisposable {
+  readonly root: HostPath;
+}
+
+/** A new tree is a plain directory; a change to a stored one is an overlay, whose upper directory is the new layer. */
+async function openWorkingTree(run: Run, stage: Stage, lower: Entry | undefined): Promise<WorkingTree> {
+  const upper = hostPath(join(stage.entry, 'tree'));
+  await mkdir(upper);
+  // Not left to the umask: this becomes the image's root directory.
+  await chmod(upper, 0o755);
+  if (lower === undefined) return { root: upper, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const { store, mounter } = run.environment;
+  const layers = await layerPaths(lower, store);
+  await adoptAttributes(upper, lower.path);
+  const mount = await mounter.writable({ layers, upper, work: stage.overlayWork, target: stage.mountPoint });
+  return { root: stage.mountPoint, [Symbol.asyncDispose]: () => mount[Symbol.asyncDispose]() };
+}
+
+/** The root of an overlay looks as its upper directory does, so that must look as the root below it. */
+async function adoptAttributes(upper: HostPath, lower: HostPath): Promise<void> {
+  const { mode, uid, gid } = await lstat(lower);
+  await chown(upper, uid, gid);
+  await chmod(upper, mode & 0o7777);
+}
+
+interface CommitRequest {
+  readonly node: Node;
+  readonly identified: Identified;
+  readonly stage: Stage;
+  readonly meta: Json;
+  readonly lower: Entry | undefined;
+}
+
+async function commit(run: Run, { node, identified, stage, meta, lower }: CommitRequest): Promise<Made> {
+  // An aborted tool may have ended with success: what it left is not trusted.
+  run.signal.throwIfAborted();
+  const { step, implementation } = node;
+  const entry = await run.environment.store.commit(stage, {
+    key: identified.key,
+    kind: step.kind,
+    label: step.label,
+    type: implementation.output,
+    contentKeyed: implementation.output !== 'tree' && implementation.contentKeyed === true,
+    lowerLayers: lower?.record.layers ?? [],
+    meta,
+    identity: identityJson(identified.identity),
+  });
+  return { ...identified, entry };
+}

@@ -1,0 +1,113 @@
+import type { HostPath, StepKey } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import { digestJson } from '../base/canonical.ts';
+import type { HostInput, Ref, SecretInput, Unkeyed } from '../plan/step.ts';
+import { stepKey } from './record.ts';
+
+/** The special values that a step's inputs may hold at any depth. */
+export type SpecialInput = Ref | HostInput | SecretInput | Unkeyed<unknown>;
+
+/** What the parts of the inputs count as in the key. */
+export interface InputIdentity {
+  ref(ref: Ref): Promise<Json>;
+  host(path: HostPath): Promise<Json>;
+}
+
+/** All that a key is made of. Whatever can change a step's output stands here, and nothing else does. */
+export interface StepIdentity {
+  readonly kind: string;
+  /** The implementation's version. */
+  readonly version: number;
+  /** inputIdentity() of the inputs. */
+  readonly inputs: Json;
+  /** The key of the tools tree, or names and versions of the tools. */
+  readonly tools: Json;
+  /** `flat`: made where only one user id is mapped, so all files belong to it. */
+  readonly ownership: 'full' | 'flat';
+  /** State of the world outside, such as that of package repositories. */
+  readonly state?: string;
+}
+
+/** The key of a step. */
+export function keyOf(identity: StepIdentity): StepKey {
+  return stepKey(digestJson(identityJson(identity)));
+}
+
+/** The identity as plain data, for records. */
+export function identityJson({ kind, version, inputs, tools, ownership, state }: StepIdentity): Json {
+  return { kind, version, inputs, tools, ownership, ...(state === undefined ? {} : { state }) };
+}
+
+/**
+ * Inputs as they enter the key: references and host files by what they hold, secrets by their keyed hash, unkeyed values
+ * not at all. The rest stands as it is.
+ */
+export async function inputIdentity(inputs: unknown, identity: InputIdentity): Promise<Json | undefined> {
+  if (inputs === undefined) return undefined;
+  if (inputs === null || typeof inputs !== 'object') return scalar(inputs);
+  if (isSpecial(inputs)) return specialIdentity(inputs, identity);
+  if (Array.isArray(inputs)) {
+    const items = await Promise.all(inputs.map((item: unknown) => inputIdentity(item, identity)));
+    return items.map((item) => item ?? null);
+  }
+  const members = await Promise.all(
+    Object.entries(inputs).map(
+      async ([name, value]) => [name, await inputIdentity(value, identity)] as const,
+    ),
+  );
+  return Object.fromEntries(members.filter(([, value]) => value !== undefined));
+}
+
+async function specialIdentity(input: SpecialInput, identity: InputIdentity): Promise<Json | undefined> {
+  if ('$ref' in input) return { $ref: await identity.ref(input) };
+  if ('$host' in input) return { $host: await identity.host(input.$host) };
+  if ('$secret' in input) return { $secret: input.digest };
+  return undefined;
+}
+
+function scalar(value: unknown): Json {
+  if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value;
+  if (value === null) return value;
+  throw new Error(`internal: a step's inputs hold a ${typeof value}`);
+}
+
+const marks = ['$ref', '$host', '$secret', '$unkeyed'] as const;
+
+/** True for references, host files, secrets and unkeyed values. */
+export function isSpecial(value: object): value is SpecialInput {
+  return marks.some((mark) => Object.hasOwn(value, mark));
+}
+
+/** All references in a step's inputs, in the order they stand. */
+export function referencesIn(inputs: unknown): readonly Ref[] {
+  if (inputs === null || typeof inputs !== 'object') return [];
+  if (isSpecial(inputs)) return '$ref' in inputs ? [inputs] : [];
+  return Object.values(inputs).flatMap(referencesIn);
+}
+
+/** One place where two identities differ, such as `inputs.trees.0.source`. */
+export interface IdentityChange {
+  readonly path: string;
+  readonly before: Json | undefined;
+  readonly after: Json | undefined;
+}
+
+/** Where two identities differ, deepest places only: why a step has another key than last time. */
+export function compareIdentities(
+  before: Json | undefined,
+  after: Json | undefined,
+  path = '',
+): readonly IdentityChange[] {
+  if (isTree(before) && isTree(after)) {
+    const [left, right] = [before, after];
+    const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
+    return names.flatMap((name) =>
+      compareIdentities(left[name], right[name], path === '' ? name : `${path}.${name}`),
+    );
+  }
+  return before === after ? [] : [{ path, before, after }];
+}
+
+function isTree(value: Json | undefined): value is { readonly [key: string]: Json | undefined } {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostPath } from '../base/brand.ts';
+import { isErrno } from '../base/errors.ts';
+import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
+
+/*
+ * Node has no flock(2), so a lock is a file that names its owner. It is made by link(2), which is atomic and brings the
+ * content along. A lock whose owner is dead is moved aside by rename(2), which only one process can win, and then the
+ * race for link(2) begins anew. All that locks guard here is also safe without them (commits and publishing are renames):
+ * they save double work and give the user a word about waiting.
+ */
+
+export interface LockOptions {
+  /** Called once, when the lock is held by another process. */
+  readonly onWait?: (pid: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+const pollMilliseconds = 100;
+
+/** Waits until this process holds the lock `path`; released by disposal, or by the process's death. */
+export async function acquireLock(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
+  const token = `${formatOwner(currentOwner())}.${randomBytes(6).toString('hex')}`;
+  const own = `${path}.${token}`;
+  await writeFile(own, token, { flag: 'wx' });
+  let announced = false;
+  try {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      if (await tryLink(own, path)) break;
+      const holder = await livingHolder(path);
+      if (holder === undefined) continue;
+      if (!announced) options.onWait?.(holder);
+      announced = true;
+      await sleep(
+        pollMilliseconds,
+        undefined,
+        options.signal === undefined ? {} : { signal: options.signal },
+      );
+    }
+  } finally {
+    await rm(own, { force: true });
+  }
+  return { [Symbol.asyncDispose]: () => release(path, token) };
+}
+
+async function tryLink(own: string, path: string): Promise<boolean> {
+  try {
+    await link(own, path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/** The process id of whoever holds the lock; undefined when it is free, after clearing away a dead owner's lock. */
+async function livingHolder(path: string): Promise<number | undefined> {
+  try {
+    const text = await readFile(path, 'utf8');
+    const owner = parseOwner(text);
+    if (owner !== undefined && isAlive(owner, (await stat(path)).mtimeMs)) return owner.pid;
+    await clearStale(path, text);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  return undefined;
+}
+
+async function clearStale(path: string, expected: string): Promise<void> {
+  const aside = `${path}.stale.${randomBytes(6).toString('hex')}`;
+  await rename(path, aside);
+  // Between reading and renaming somebody else may have cleared the stale lock and taken it: then give it back.
+  if ((await readFile(aside, 'utf8')) !== expected) await tryLink(aside, path);
+  await rm(aside, { force: true });
+}
+
+async function release(path: string, token: string): Promise<void> {
+  try {
+    if ((await readFile(path, 'utf8')) === token) await rm(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+/** Puts a mark into `directory` that says: a build of this process is running since now. */
+export async function markRunning(directory: HostPath): Promise<AsyncDisposable> {
+  await mkdir(directory, { recursive: true });
+  const path = join(directory, `${formatOwner(currentOwner())}.${randomBytes(4).toString('hex')}`);
+  await writeFile(path, '', { flag: 'wx' });
+  return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+}
+
+/** When the oldest running build began, in milliseconds since the epoch; marks of dead processes are removed. */
+export async function oldestRunning(directory: HostPath): Promise<number | undefined> {
+  let oldest: number | undefined;
+  for (const name of await namesIn(directory)) {
+    const path = join(directory, name);
+    const since = await modifiedAt(path);
+    if (since === undefined) continue;
+    const owner = parseOwner(name);
+    if (owner === undefined || !isAlive(owner, since)) await rm(path, { force: true });
+    else oldest = Math.min(oldest ?? since, since);
+  }
+  return oldest;
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+async function modifiedAt(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

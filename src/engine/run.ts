@@ -1,0 +1,227 @@
+import pLimit from 'p-limit';
+import type { StepId, StepKey } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import type { Ref } from '../plan/step.ts';
+import type { BuildContext } from '../steps/implementation.ts';
+import type { EngineEnvironment } from './environment.ts';
+import { identify, isContentKeyed, isHit } from './evaluate.ts';
+import { explainFault } from './faults.ts';
+import type { Graph, Node } from './graph.ts';
+import { allReferences, nodeOf } from './graph.ts';
+import type { OpenedInputs } from './inputs.ts';
+import { openInputs } from './inputs.ts';
+import type { StepIdentity } from './key.ts';
+import { keyOf } from './key.ts';
+import { acquireLock } from './lock.ts';
+import type { Stage } from './staging.ts';
+import type { Entry } from './store.ts';
+import type { TreeViews } from './views.ts';
+
+/** A step's key with what it was computed from. */
+export interface Identified {
+  readonly identity: StepIdentity;
+  readonly key: StepKey;
+}
+
+/** A step's result in the store. */
+export interface Made extends Identified {
+  readonly entry: Entry;
+}
+
+/** What a run spent and saved. */
+export interface RunTimes {
+  hits: number;
+  ran: number;
+  /** Time inside steps by kind; steps run at the same time, so the sum may exceed the run's time. */
+  readonly millisecondsByKind: Map<string, number>;
+}
+
+/** The state of one run of the executor. */
+export interface Run {
+  readonly graph: Graph;
+  readonly environment: EngineEnvironment;
+  /** Aborted by the user or by the first failure. */
+  readonly signal: AbortSignal;
+  readonly views: TreeViews;
+  /** Waits for one of `jobs` places. */
+  readonly limit: ReturnType<typeof pLimit>;
+  readonly identities: Map<StepId, Promise<Identified | undefined>>;
+  readonly results: Map<StepId, Promise<Made>>;
+  readonly times: RunTimes;
+  /** Makes a step's result, or finds it; each step once. */
+  obtain(id: StepId): Promise<Made>;
+}
+
+/** The identity of a step, running it if its key cannot be told before. */
+export async function identityOf(run: Run, id: StepId): Promise<Identified> {
+  return (await foreseeIdentity(run, id)) ?? run.obtain(id);
+}
+
+/** The identity of a step if it is known before the step runs; steps that it refers to may have to run for it. */
+export function foreseeIdentity(run: Run, id: StepId): Promise<Identified | undefined> {
+  const known = run.identities.get(id) ?? computeIdentity(run, nodeOf(run.graph, id), run.environment);
+  run.identities.set(id, known);
+  // Whoever asked sees the error; a later asker must not be the only one that would have handled it.
+  known.catch(() => undefined);
+  return known;
+}
+
+/** The identity after a run that updated the state of the world, which is then taken as it stands. */
+export async function settleIdentity(run: Run, node: Node): Promise<Identified> {
+  const metadataPolicy = { ...run.environment.metadataPolicy, refresh: 'never' as const };
+  const settled = await computeIdentity(run, node, { ...run.environment, metadataPolicy });
+  if (settled === undefined)
+    throw new Error(`internal: ${node.step.id} ran, and its state is still not known`);
+  return settled;
+}
+
+async function computeIdentity(
+  run: Run,
+  node: Node,
+  environment: EngineEnvironment,
+): Promise<Identified | undefined> {
+  const references = await Promise.all(
+    allReferences(node).map(async (ref) => [ref.$ref, await referenceIdentity(run, ref)] as const),
+  );
+  const known = new Map(references);
+  const identity = await identify(node, environment, (ref) => Promise.resolve(known.get(ref.$ref) ?? null));
+  return identity === undefined ? undefined : { identity, key: keyOf(identity) };
+}
+
+async function referenceIdentity(run: Run, { $ref }: Ref): Promise<Json> {
+  if (!isContentKeyed(nodeOf(run.graph, $ref))) return (await identityOf(run, $ref)).key;
+  const known = await foreseeIdentity(run, $ref);
+  const entry = known === undefined ? undefined : await run.environment.store.find(known.key);
+  const { content } = (entry ?? (await run.obtain($ref)).entry).record;
+  return content ?? null;
+}
+
+/**
+ * An entry that is there and sound. A damaged one is reported and removed, so that it is made again.
+ */
+export async function soundEntry(
+  { environment: { store, events } }: Run,
+  key: StepKey,
+): Promise<Entry | undefined> {
+  const entry = await store.find(key);
+  if (entry === undefined) return undefined;
+  let sound = await isHit(store, key);
+  for (const layer of entry.record.layers.length === 0 ? [key] : entry.record.layers) {
+    const part = await store.find(layer);
+    const fault = part === undefined ? undefined : await store.check(part, 'use');
+    if (fault === undefined || part === undefined) continue;
+    sound = false;
+    events.emit({
+      type: 'note',
+      level: 'warning',
+      code: 'cache-damaged',
+      message: `The stored result of '${part.record.label}' is damaged (${fault}); it will be made again`,
+    });
+    await store.remove(layer);
+  }
+  if (!sound) {
+    await store.remove(key);
+    return undefined;
+  }
+  for (const layer of new Set([key, ...entry.record.layers])) await store.touch(layer);
+  return entry;
+}
+
+/** Makes the results that a step needs, and opens them for it. */
+export async function openStepInputs(
+  run: Run,
+  node: Node,
+  working: { step: StepId; root: OpenedRoot } | undefined,
+): Promise<OpenedInputs> {
+  const { step } = node;
+  const wanted = allReferences(node).filter(({ $ref }) => $ref !== working?.step);
+  const entries = await Promise.all(
+    wanted.map(async ({ $ref }) => [$ref, (await run.obtain($ref)).entry] as const),
+  );
+  return openInputs(step.inputs, {
+    entries: new Map(entries),
+    working,
+    toolsTree: step.tools.kind === 'tree' ? step.tools.tree : undefined,
+    secrets: run.environment.secrets,
+    views: run.views,
+  });
+}
+type OpenedRoot = Stage['mountPoint'];
+
+/** What runs a step's implementation, once its inputs are open. */
+export type StepAction<T> = (inputs: unknown, context: BuildContext) => Promise<T>;
+
+/** Runs one step in one of the run's places, with events and times. */
+export async function runStep<T>(
+  run: Run,
+  { node, key, opened, stage }: { node: Node; key: StepKey | undefined; opened: OpenedInputs; stage: Stage },
+  action: StepAction<T>,
+): Promise<T> {
+  return run.limit(async () => {
+    run.signal.throwIfAborted();
+    const { step } = node;
+    const { events, store } = run.environment;
+    const started = performance.now();
+    const common = { step: step.id, label: step.label };
+    events.emit({ type: 'step-started', ...common, key: key ?? '' });
+    const context = buildContext(run, { node, opened, work: await stage.scratch() });
+    try {
+      const result = await action(opened.inputs, context);
+      const milliseconds = elapsed(started);
+      count(run.times, step.kind, milliseconds);
+      events.emit({ type: 'step-finished', ...common, milliseconds });
+      return result;
+    } catch (error) {
+      if (!run.signal.aborted)
+        events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
+      throw await explainFault(error, store.layout);
+    }
+  });
+}
+
+function elapsed(started: number): number {
+  return Math.round(performance.now() - started);
+}
+
+function count(times: RunTimes, kind: string, milliseconds: number): void {
+  times.ran += 1;
+  times.millisecondsByKind.set(kind, (times.millisecondsByKind.get(kind) ?? 0) + milliseconds);
+}
+
+function buildContext(
+  run: Run,
+  { node, opened, work }: { node: Node; opened: OpenedInputs; work: BuildContext['work'] },
+): BuildContext {
+  const { environment, signal } = run;
+  const { events, store, jobs, metadataPolicy } = environment;
+  const { step } = node;
+  return {
+    events,
+    sandbox: environment.sandboxFor({ step: step.id, signal, tools: toolsRoot(node, opened) }),
+    work,
+    packagePool: store.layout.packages,
+    metadataCache: store.layout.metadata,
+    signal,
+    origin: step.origin,
+    metadataPolicy,
+    jobs,
+    lock: (path) => acquireLock(path, { signal }),
+    progress: (done, total, ...[unit, note]) => {
+      events.emit({
+        ...{ type: 'step-progress', step: step.id, done, unit },
+        ...(total === undefined ? {} : { total }),
+        ...(note === undefined ? {} : { note }),
+      });
+    },
+  };
+}
+
+function toolsRoot(
+  { step }: Node,
+  { toolsTree }: OpenedInputs,
+): Parameters<EngineEnvironment['sandboxFor']>[0]['tools'] {
+  if (step.tools.kind === 'host') return { kind: 'host' };
+  if (step.tools.kind === 'path') return { kind: 'tree', path: step.tools.path };
+  if (toolsTree === undefined) throw new Error('internal: the tools tree was not opened');
+  return { kind: 'tree', path: toolsTree };
+}
