@@ -9,6 +9,8 @@ export interface MkimgErrorOptions {
   readonly class?: ErrorClass;
   /** The user's line that led here. */
   readonly origin?: Origin;
+  /** The items of a list setting that are at fault, as the user wrote them; `origin` is the setting. */
+  readonly items?: readonly string[];
   /** Last lines that the failing tool wrote, oldest first. */
   readonly tail?: readonly string[];
   /** A command line to paste into a shell that enters the same sandbox. */
@@ -27,6 +29,7 @@ export class MkimgError extends Error {
   readonly hint: string | undefined;
   readonly class: ErrorClass;
   readonly origin: Origin | undefined;
+  readonly items: readonly string[];
   readonly tail: readonly string[];
   readonly reenter: string | undefined;
 
@@ -36,6 +39,7 @@ export class MkimgError extends Error {
     this.hint = options.hint;
     this.class = options.class ?? 'build';
     this.origin = options.origin;
+    this.items = options.items ?? [];
     this.tail = options.tail ?? [];
     this.reenter = options.reenter;
   }
