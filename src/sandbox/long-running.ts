@@ -3,12 +3,10 @@ import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { bubblewrapArgv } from './bubblewrap.ts';
 import { LineSplitter, Ring } from './lines.ts';
-import { findBubblewrap } from './sandbox.ts';
-import { seccompFilter } from './seccomp.ts';
 import { printable } from './text.ts';
 import type { SandboxSpec } from './types.ts';
+import { wrapProgram } from './wrapping.ts';
 
 /** Lines of standard error that are kept for error texts. */
 const tailLines = 40;
@@ -50,39 +48,29 @@ export interface LongRunning extends AsyncDisposable {
  */
 export async function startLongRunning(request: LongRunningRequest): Promise<LongRunning> {
   const { spec, sockets } = request;
-  const filter = seccompFilter({
-    suppressSync: spec.suppressSync ?? true,
-    suppressChown: spec.suppressChown,
-  });
-  const argumentsFd = firstSocket + sockets;
-  const options = bubblewrapArgv(spec, filter === undefined ? {} : { seccomp: argumentsFd + 1 }).slice(1, -1);
-  const inputs = [
-    Buffer.from(options.map((argument) => `${argument}\0`).join('')),
-    ...(filter ? [filter] : []),
-  ];
+  const inputsFd = firstSocket + sockets;
+  const wrapped = await wrapProgram(spec, [request.tool, ...request.argv], inputsFd);
+  const [file, ...args] = wrapped.argv;
   const terminal = request.terminal ?? 'none';
-  const subprocess = execa(
-    await findBubblewrap(),
-    ['--args', String(argumentsFd), '--', request.tool, ...request.argv],
-    {
-      env: {},
-      extendEnv: false,
-      stdio: [
-        terminal === 'full' ? 'inherit' : 'ignore',
-        terminal === 'none' ? 'ignore' : 'inherit',
-        'pipe',
-        // A pipe to a child is a pair of connected UNIX sockets (libuv), so these carry data both ways.
-        ...Array.from({ length: sockets + inputs.length }, () => 'pipe' as const),
-      ],
-      buffer: false,
-      reject: false,
-      detached: true,
-    },
-  );
+  const subprocess = execa(file, args, {
+    env: {},
+    extendEnv: false,
+    stdio: [
+      terminal === 'full' ? 'inherit' : 'ignore',
+      terminal === 'none' ? 'ignore' : 'inherit',
+      'pipe',
+      // A pipe to a child is a pair of connected UNIX sockets (libuv), so these carry data both ways.
+      ...Array.from({ length: sockets + wrapped.descriptors.length }, () => 'pipe' as const),
+    ],
+    buffer: false,
+    reject: false,
+    detached: true,
+  });
   const { pid } = subprocess;
   if (pid === undefined) throw cannotStart((await subprocess).cause);
-  for (const [index, content] of inputs.entries())
-    connected(subprocess.stdio[argumentsFd + index]).end(content);
+  for (const [index, content] of wrapped.descriptors.entries()) {
+    connected(subprocess.stdio[inputsFd + index]).end(content);
+  }
   const ring = new Ring<string>(tailLines);
   const readStderr = readLines(subprocess.stderr, (line) => {
     ring.push(line);
