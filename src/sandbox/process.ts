@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
@@ -47,30 +49,13 @@ export interface ProgramResult {
   readonly tail: readonly string[];
 }
 
-/** A program that is running. */
-export interface RunningProgram {
-  readonly pid: number;
-  /** Settles when the program has ended and its output was read. Rejects only when it was aborted by its signal. */
-  readonly ended: Promise<ProgramResult>;
-  /** Asks the program and its process group to end, and ends them after five seconds. */
-  stop(): Promise<void>;
-}
-
 /**
- * Runs a program to its end. A failing exit code is a result, not an error.
+ * Runs a program to its end. A failing exit code is a result, not an error. The program gets a process group of its own,
+ * so that a Ctrl-C at the terminal does not reach it: ending it is this process's decision. What is left of the group when
+ * the program ends is killed.
  * @throws MkimgError `tool-missing` when there is no such program; `interrupted` when the signal fired.
  */
 export async function runProgram(request: ProgramRequest): Promise<ProgramResult> {
-  const program = await startProgram(request);
-  return program.ended;
-}
-
-/**
- * Starts a program in a process group of its own, so that a Ctrl-C at the terminal does not reach it: ending it is this
- * process's decision. What is left of the group when the program ends is killed.
- * @throws MkimgError `tool-missing` when there is no such program; `interrupted` when the signal has fired already.
- */
-export async function startProgram(request: ProgramRequest): Promise<RunningProgram> {
   if (request.signal?.aborted === true) throw interrupted();
   const target = await openTarget(request.stdout);
   try {
@@ -80,7 +65,7 @@ export async function startProgram(request: ProgramRequest): Promise<RunningProg
   }
 }
 
-async function spawn(request: ProgramRequest, target: number | undefined): Promise<RunningProgram> {
+async function spawn(request: ProgramRequest, target: number | undefined): Promise<ProgramResult> {
   const [file, ...args] = request.argv;
   const descriptors = request.descriptors ?? [];
   const tool = request.tool ?? file;
@@ -106,8 +91,7 @@ async function spawn(request: ProgramRequest, target: number | undefined): Promi
     feed(subprocess.stdio[fd], content);
   }
   const output = readOutput(request, tool, subprocess);
-  const ended = conclude({ pid, signal: request.signal, output, exit: subprocess });
-  return { pid, ended, stop: () => stopGroup(pid, ended) };
+  return conclude({ pid, signal: request.signal, output, exit: subprocess });
 }
 
 async function openTarget(
@@ -244,17 +228,54 @@ async function conclude({ pid, signal, output, exit }: Conclusion): Promise<Prog
   }
 }
 
-async function stopGroup(pid: number, ended: Promise<unknown>): Promise<void> {
-  signalGroup(pid, 'SIGTERM');
-  const killer = setTimeout(() => signalGroup(pid, 'SIGKILL'), gracePeriod);
-  await ended.catch(() => undefined);
-  clearTimeout(killer);
-}
-
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
     if (!isErrno(error, 'ESRCH')) throw error;
   }
+}
+
+/** A program that takes over the terminal. */
+export interface AttachedRequest {
+  readonly argv: readonly [string, ...string[]];
+  /** Complete: nothing is inherited. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/**
+ * Runs a program on this process's own terminal and streams, and resolves with its exit code (128 + n for signal n).
+ * SIGTERM and SIGHUP are handed on. SIGINT is handed on unless the terminal has sent it to both already.
+ * @throws MkimgError `tool-missing` when there is no such program.
+ */
+export async function runAttached({ argv, env }: AttachedRequest): Promise<number> {
+  const [file, ...args] = argv;
+  const subprocess = execa(file, args, {
+    env,
+    extendEnv: false,
+    stdio: 'inherit',
+    buffer: false,
+    reject: false,
+  });
+  const forward = (signal: NodeJS.Signals): void => {
+    if (signal !== 'SIGINT' || !isTerminalForeground()) subprocess.kill(signal);
+  };
+  const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of forwarded) process.on(signal, forward);
+  try {
+    const state = await subprocess;
+    if (state.exitCode !== undefined) return state.exitCode;
+    if (state.signal !== undefined) return 128 + constants.signals[state.signal];
+    throw cannotStart(file, state);
+  } finally {
+    for (const signal of forwarded) process.off(signal, forward);
+  }
+}
+
+/** Whether a Ctrl-C at the controlling terminal reaches this process's group, and with it the program it started. */
+function isTerminalForeground(): boolean {
+  const fields = readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+  // proc(5): after the name come state, ppid, pgrp, session, tty_nr, tpgid.
+  const [, , group, , , foregroundGroup] = fields;
+  return group === foregroundGroup;
 }

@@ -1,15 +1,9 @@
-import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
-import { hostPath } from '../base/brand.ts';
-import type { HostPath } from '../base/brand.ts';
-import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { bubblewrapArgv } from './bubblewrap.ts';
 import { explainFailure } from './failure.ts';
 import type { ProgramResult } from './process.ts';
 import { runProgram } from './process.ts';
-import { seccompFilter } from './seccomp.ts';
 import type { PrivilegeMode, RunRequest, RunResult, Sandbox, SandboxSpec, ToolsRoot } from './types.ts';
+import { wrapProgram } from './wrapping.ts';
 
 export interface SandboxOptions {
   readonly mode: PrivilegeMode;
@@ -39,7 +33,8 @@ async function runSandboxed(options: SandboxOptions, request: RunRequest): Promi
     });
   }
   const result = await runProgram({
-    ...(await wrapped(spec, request)),
+    ...(await wrapProgram(spec, [request.tool, ...request.argv], 3)),
+    env: {},
     tool: request.tool,
     ...(request.input === undefined ? {} : { input: request.input }),
     ...(request.stdout === undefined ? {} : { stdout: request.stdout }),
@@ -67,44 +62,6 @@ export function sandboxSpec(
     suppressChown: options.mode === 'single-id',
     ...(request.root === undefined ? {} : { root: request.root }),
   };
-}
-
-interface Wrapped {
-  readonly argv: readonly [string, ...string[]];
-  readonly env: Readonly<Record<string, string>>;
-  readonly descriptors: readonly Uint8Array[];
-}
-
-/** bwrap's own arguments go through a descriptor: argv is visible to all users, and the environment may hold secrets. */
-async function wrapped(spec: SandboxSpec, request: RunRequest): Promise<Wrapped> {
-  const bubblewrap = await findBubblewrap();
-  const filter = seccompFilter({
-    suppressSync: spec.suppressSync ?? true,
-    suppressChown: spec.suppressChown,
-  });
-  const options = bubblewrapArgv(spec, filter === undefined ? {} : { seccomp: 4 }).slice(1, -1);
-  const list = Buffer.from(options.map((argument) => `${argument}\0`).join(''));
-  return {
-    argv: [bubblewrap, '--args', '3', '--', request.tool, ...request.argv],
-    env: {},
-    descriptors: filter === undefined ? [list] : [list, filter],
-  };
-}
-
-/** @throws MkimgError `tool-missing` when bubblewrap is not installed on the host. */
-export async function findBubblewrap(): Promise<HostPath> {
-  for (const directory of (process.env['PATH'] ?? '/usr/bin').split(':')) {
-    const path = join(directory === '' ? '/' : directory, 'bwrap');
-    try {
-      await access(path, constants.X_OK);
-      if (path.startsWith('/')) return hostPath(path);
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
-    }
-  }
-  throw new MkimgError('tool-missing', 'Cannot find bwrap, in which mkimg runs all other tools.', {
-    hint: 'apt install bubblewrap',
-  });
 }
 
 interface Finished {
