@@ -10,7 +10,7 @@ export interface BubblewrapDescriptors {
 export const sandboxPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Always empty and writable, unless a mount stands in their place. */
-const scratchDirectories = ['/run', '/tmp', '/var/tmp'] as const;
+export const scratchDirectories = ['/run', '/tmp', '/var/tmp'] as const;
 const home = '/root';
 
 const mergedUsrLinks = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const;
@@ -46,7 +46,7 @@ const droppedCapabilities = ['CAP_SYS_BOOT', 'CAP_SYS_MODULE', 'CAP_SYS_RAWIO', 
  * The command line of bwrap up to and including `--`; the program's argv follows. Pure: decided by the spec alone.
  * Mounts, tmpfs and symlinks are ordered by depth, so that one below another's target ends up on top of it.
  *
- * With `root`, targets must exist there already and must not lead through symlinks; see rootMountPoints().
+ * With `root`, targets must exist there already and must not lead through symlinks; see prepareRoot().
  */
 export function bubblewrapArgv(spec: SandboxSpec, fds: BubblewrapDescriptors): string[] {
   return [

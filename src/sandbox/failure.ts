@@ -1,6 +1,8 @@
 import { MkimgError } from '../base/errors.ts';
 import { bubblewrapArgv } from './bubblewrap.ts';
 import type { ProgramResult } from './process.ts';
+import { namespaceArgv } from './namespace.ts';
+import { remountCommands } from './overlay.ts';
 import { shellCommand } from './text.ts';
 import type { PrivilegeMode, RunRequest, SandboxSpec } from './types.ts';
 
@@ -46,18 +48,26 @@ function ending(request: RunRequest, result: ProgramResult): Ending {
   return { how: `exit code ${String(exitCode)}` };
 }
 
-/** Prefix that makes an ordinary shell see what mkimg's own namespace sees. */
-const namespacePrefix: Readonly<Record<PrivilegeMode, readonly string[]>> = {
-  root: [],
-  subids: ['unshare', '--user', '--map-auto', '--map-root-user', '--mount'],
-  'single-id': ['unshare', '--user', '--map-root-user', '--mount'],
-};
-
 /**
- * A command line for a terminal that opens a shell in the same sandbox. The seccomp filter is left out, for it would need
- * a descriptor, and the new session, which would take job control away from the shell.
+ * A command line for a terminal that opens a shell in the same sandbox, as the user who runs mkimg. Mounts that only
+ * mkimg's own namespace has are made again. The seccomp filter is left out, for it would need a descriptor, and the new
+ * session, which would take job control away from the shell.
  */
 export function reenterCommand(mode: PrivilegeMode, spec: SandboxSpec): string {
   const argv = bubblewrapArgv(spec, {}).filter((argument) => argument !== '--new-session');
-  return shellCommand([...namespacePrefix[mode], ...argv, 'sh']);
+  const sandbox = shellCommand([...argv, 'sh']);
+  const remounts = remountCommands(seenPaths(spec));
+  if (remounts.length === 0) {
+    return mode === 'root' ? sandbox : `${shellCommand(namespaceArgv(mode))} ${sandbox}`;
+  }
+  const script = [...remounts, `cd / && exec ${sandbox}`].join(' && ');
+  return shellCommand([...namespaceArgv(mode), 'sh', '-c', script]);
+}
+
+function seenPaths(spec: SandboxSpec): readonly string[] {
+  return [
+    ...spec.mounts.map((mount) => mount.source),
+    ...(spec.root === undefined ? [] : [spec.root]),
+    ...(spec.tools.kind === 'tree' ? [spec.tools.path] : []),
+  ];
 }

@@ -1,5 +1,6 @@
 import type { EventSink } from '../base/events.ts';
 import { explainFailure } from './failure.ts';
+import { prepareRoot } from './mount-points.ts';
 import type { ProgramResult } from './process.ts';
 import { runProgram } from './process.ts';
 import type { PrivilegeMode, RunRequest, RunResult, Sandbox, SandboxSpec, ToolsRoot } from './types.ts';
@@ -22,7 +23,8 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 }
 
 async function runSandboxed(options: SandboxOptions, request: RunRequest): Promise<RunResult> {
-  const spec = sandboxSpec(options, request);
+  await using prepared = await prepareRoot(sandboxSpec(options, request));
+  const { spec } = prepared;
   const { debug, events, signal, step } = options;
   if (debug === true) {
     events.emit({
