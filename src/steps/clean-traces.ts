@@ -1,4 +1,3 @@
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
@@ -71,6 +70,5 @@ async function removeFiles(cleaning: Cleaning, directory: TreePath): Promise<voi
 }
 
 async function isEmptyFile(tree: Tree, path: TreePath): Promise<boolean> {
-  if ((await tree.type(path)) !== 'file') return false;
-  return (await lstat(join(tree.root, path))).size === 0;
+  return (await tree.type(path)) === 'file' && (await tree.readText(path)) === '';
 }

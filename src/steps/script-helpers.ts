@@ -1,3 +1,4 @@
+import type { ToolNeed } from './implementation.ts';
 import { sandboxPath } from '../sandbox/bubblewrap.ts';
 
 /** Where the helper programs stand inside a script's sandbox. */
@@ -5,6 +6,13 @@ export const helpersDirectory = '/run/mkimg/bin';
 
 /** PATH of scripts that run outside the image: the helper programs hide the tools of the same name. */
 export const scriptPath = `${helpersDirectory}:${sandboxPath}`;
+
+/** What the helper programs need. */
+export const scriptTools: readonly ToolNeed[] = [
+  { tool: 'sh', reason: 'to run scripts' },
+  { tool: 'mount', reason: 'to run commands of scripts inside the image' },
+  { tool: 'unshare', minimum: '2.34', reason: 'to run commands of scripts inside the image' },
+];
 
 /** What `chroot` looks like to a script: mkosi sets the same, and scripts test for it to tell where they run. */
 export const chrootEnvironment = { container: 'mkosi' } as const;
