@@ -1,0 +1,97 @@
+import { MkimgError } from '../base/errors.ts';
+import type { ByteSource } from './bytes.ts';
+import { paddingOf } from './newc.ts';
+
+/** One member of an archive, as its header says. */
+export interface NewcMember {
+  readonly path: Buffer;
+  readonly inode: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly nlink: number;
+  readonly mtime: number;
+  readonly size: number;
+  readonly device: { readonly major: number; readonly minor: number };
+  /** Where the header begins. */
+  readonly offset: number;
+  /** Where the data begins. */
+  readonly dataOffset: number;
+}
+
+const headerSize = 110;
+const maximumNameSize = 4096;
+
+/**
+ * Reads a `newc` archive that begins at `start`, strictly: magic, digits, alignment, zero padding and name ends are
+ * checked as the kernel's unpacker needs them. Returns the offset behind the trailer and its padding to 4 bytes.
+ * @throws MkimgError `bad-archive` with the offset of the fault.
+ */
+export function* readNewc(source: ByteSource, start = 0): Generator<NewcMember, number> {
+  let offset = start;
+  for (;;) {
+    const member = readMember(source, offset);
+    const end = member.dataOffset + member.size;
+    checkZeros(source, end, paddingOf(end, 4));
+    if (member.path.equals(trailerName)) {
+      if (member.size !== 0) throw badArchive(offset, 'trailer with data');
+      return end;
+    }
+    yield member;
+    offset = end + paddingOf(end, 4);
+  }
+}
+
+/** Data of a member. */
+export function memberData(source: ByteSource, member: NewcMember): Buffer {
+  return source.read(member.dataOffset, member.size);
+}
+
+/** True when an uncompressed `newc` archive begins here. */
+export function isNewc(source: ByteSource, offset = 0): boolean {
+  return source.read(offset, 6).equals(magic);
+}
+
+const trailerName = Buffer.from('TRAILER!!!');
+const magic = Buffer.from('070701');
+
+function readMember(source: ByteSource, offset: number): NewcMember {
+  if (offset % 4 !== 0) throw badArchive(offset, 'header is not aligned to 4 bytes');
+  const header = source.read(offset, headerSize).toString('latin1');
+  if (header.length < headerSize) throw badArchive(offset, 'archive ends without a trailer');
+  if (!header.startsWith('070701')) throw badArchive(offset, 'no newc header');
+  if (!/^[0-9a-fA-F]{104}$/.test(header.slice(6)))
+    throw badArchive(offset, 'header field is not hexadecimal');
+  const field = (index: number): number => Number.parseInt(header.slice(6 + index * 8, 14 + index * 8), 16);
+  const nameSize = field(11);
+  const size = field(6);
+  const nameOffset = offset + headerSize;
+  const dataOffset = nameOffset + nameSize + paddingOf(headerSize + nameSize, 4);
+  if (nameSize < 2 || nameSize > maximumNameSize) throw badArchive(offset, `name of ${nameSize} bytes`);
+  if (dataOffset + size > source.size) throw badArchive(offset, 'member reaches over the end of the file');
+  const name = source.read(nameOffset, nameSize);
+  if (name.indexOf(0) !== nameSize - 1) throw badArchive(offset, 'name does not end with its only NUL');
+  checkZeros(source, nameOffset + nameSize, dataOffset - nameOffset - nameSize);
+  return {
+    path: Buffer.from(name.subarray(0, -1)),
+    ...{
+      inode: field(0),
+      mode: field(1),
+      uid: field(2),
+      gid: field(3),
+      nlink: field(4),
+      mtime: field(5),
+      size,
+    },
+    device: { major: field(9), minor: field(10) },
+    ...{ offset, dataOffset },
+  };
+}
+
+function checkZeros(source: ByteSource, offset: number, length: number): void {
+  if (source.read(offset, length).some((byte) => byte !== 0)) throw badArchive(offset, 'padding is not zero');
+}
+
+function badArchive(offset: number, fault: string): MkimgError {
+  return new MkimgError('bad-archive', `CPIO archive: ${fault} at byte ${offset}`);
+}

@@ -1,0 +1,14 @@
+import { compressFile, compressionTools } from './compression.ts';
+import type { FileStep } from './implementation.ts';
+
+/** One file, compressed. The planner leaves the step out where nothing is to be compressed. */
+export const compress: FileStep<'compress'> = {
+  output: 'file',
+  version: 1,
+  tools: compressionTools,
+  async run({ file, compression }, target, context) {
+    if (compression.algorithm === 'none') throw new Error('internal: compress step without compression');
+    await compressFile({ source: file.path, target, compression }, context);
+    return undefined;
+  },
+};

@@ -1,0 +1,53 @@
+import type { HostPath } from '../base/brand.ts';
+import type { Compression } from '../plan/vocabulary.ts';
+import type { RunRequest } from '../sandbox/types.ts';
+import type { BuildContext, ToolNeed } from './implementation.ts';
+
+/** Compression with a program behind it. */
+export type ActiveCompression = Exclude<Compression, { readonly algorithm: 'none' }>;
+
+/** Programs that compressFile() may start. */
+export const compressionTools: readonly ToolNeed[] = [
+  { tool: 'zstd', reason: 'compressing with zstd' },
+  { tool: 'xz', reason: 'compressing with xz' },
+  { tool: 'gzip', reason: 'compressing with gzip' },
+];
+
+/** Suffix of file names, with its dot. */
+export function compressionSuffix(compression: Compression): string {
+  return { none: '', zstd: '.zst', xz: '.xz', gz: '.gz' }[compression.algorithm];
+}
+
+const input = '/input/file';
+
+/** The program that compresses `/input/file` to its standard output. The result does not depend on the number of CPUs. */
+export function compressionRun(
+  compression: ActiveCompression,
+  source: HostPath,
+): Pick<RunRequest, 'tool' | 'argv' | 'mounts'> {
+  const level = `-${compression.level}`;
+  const mounts = [{ source, target: input, mode: 'ro' as const }];
+  switch (compression.algorithm) {
+    case 'zstd': {
+      const ultra = compression.level > 19 ? ['--ultra'] : [];
+      return { tool: 'zstd', argv: ['-q', '-T0', ...ultra, level, '-c', '--', input], mounts };
+    }
+    case 'xz':
+      // The kernel's decompressor knows no CRC64, xz's default.
+      return { tool: 'xz', argv: ['-q', '-T0', '--check=crc32', level, '-c', '--', input], mounts };
+    case 'gz':
+      return { tool: 'gzip', argv: ['-q', '-n', level, '-c', '--', input], mounts };
+  }
+}
+
+/** Compresses a file into a new one. */
+export async function compressFile(
+  { source, target, compression }: { source: HostPath; target: HostPath; compression: ActiveCompression },
+  context: BuildContext,
+): Promise<void> {
+  await context.sandbox.run({
+    ...compressionRun(compression, source),
+    stdout: { file: target },
+    purpose: 'compressing the output',
+  });
+}

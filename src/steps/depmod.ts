@@ -1,0 +1,91 @@
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { HostPath, TreePath } from '../base/brand.ts';
+import { hostPath, treePath } from '../base/brand.ts';
+import { parseModulesDep } from '../formats/kmod.ts';
+import type { Mount, RunRequest } from '../sandbox/types.ts';
+import type { Tree } from '../sandbox/tree.ts';
+import { treeAt } from '../sandbox/tree.ts';
+import type { TreeStep } from './implementation.ts';
+import { moduleDirectory, moduleVersions } from './kernels.ts';
+
+/** Module indexes for each kernel whose indexes are missing or do not list what is there. */
+export const depmod: TreeStep<'depmod'> = {
+  output: 'tree',
+  version: 1,
+  tools: [{ tool: 'depmod', reason: 'indexing kernel modules' }],
+  async run(_inputs, root, context) {
+    const tree = treeAt(root);
+    const configuration = await configurationMounts(tree);
+    for (const version of await moduleVersions(tree)) {
+      if (await isIndexed(tree, version)) continue;
+      const modules = await tree.resolve(treePath('usr/lib/modules'));
+      await context.sandbox.run(depmodRun({ version, modules, configuration }));
+    }
+  },
+};
+
+const buildRoot = '/buildroot';
+
+/** depmod looks below BASE/lib/modules or BASE/usr/lib/modules, as its distribution built it. */
+export function depmodRun(inputs: {
+  readonly version: string;
+  /** The tree's usr/lib/modules. */
+  readonly modules: HostPath;
+  /** The tree's own depmod.d directories. */
+  readonly configuration: readonly Mount[];
+}): RunRequest {
+  const { version, modules, configuration } = inputs;
+  return {
+    tool: 'depmod',
+    argv: [...configuration.flatMap((mount) => ['-C', mount.target]), ...['-a', '-b', buildRoot, version]],
+    mounts: [{ source: modules, target: `${buildRoot}/usr/lib/modules`, mode: 'rw' }, ...configuration],
+    symlinks: [{ target: 'usr/lib', path: `${buildRoot}/lib` }],
+    purpose: `indexing the modules of kernel ${version}`,
+  };
+}
+
+/** depmod would read the configuration of the tools; a kernel's modules are searched as its own system says. */
+async function configurationMounts(tree: Tree): Promise<readonly Mount[]> {
+  const mounts: Mount[] = [];
+  for (const directory of ['etc/depmod.d', 'usr/local/lib/depmod.d', 'usr/lib/depmod.d']) {
+    if ((await tree.list(treePath(directory))).length === 0) continue;
+    const source = await tree.resolve(treePath(directory));
+    mounts.push({ source, target: `/depmod.d/${directory.replaceAll('/', '-')}`, mode: 'ro' });
+  }
+  return mounts;
+}
+
+const indexFiles = ['modules.dep.bin', 'modules.alias.bin', 'modules.symbols.bin', 'modules.builtin.bin'];
+
+/** Packages run depmod themselves where maintainer scripts run; extra trees may bring modules afterwards. */
+async function isIndexed(tree: Tree, version: string): Promise<boolean> {
+  const directory = moduleDirectory(version);
+  const onDisk = await modulesOnDisk(await tree.resolve(directory));
+  // A kernel without loadable modules: nothing to index.
+  if (onDisk.length === 0) return true;
+  for (const name of indexFiles) {
+    if (!(await tree.exists(inDirectory(directory, name)))) return false;
+  }
+  const dependencies = await tree.readText(inDirectory(directory, 'modules.dep'));
+  const listed = new Set([...parseModulesDep(dependencies ?? '').values()].map((module) => module.path));
+  return listed.size === onDisk.length && onDisk.every((path) => listed.has(path));
+}
+
+function inDirectory(directory: TreePath, name: string): TreePath {
+  return treePath(`${directory}/${name}`);
+}
+
+async function modulesOnDisk(directory: HostPath): Promise<readonly string[]> {
+  const found: string[] = [];
+  const pending: HostPath[] = [directory];
+  for (let here = pending.pop(); here !== undefined; here = pending.pop()) {
+    for (const entry of await readdir(here, { withFileTypes: true })) {
+      const path = join(here, entry.name);
+      // `build` and `source` are links to kernel sources: links to directories are not entered.
+      if (entry.isDirectory()) pending.push(hostPath(path));
+      else if (/\.ko(\.(xz|zst|gz))?$/.test(entry.name)) found.push(relative(directory, path));
+    }
+  }
+  return found;
+}

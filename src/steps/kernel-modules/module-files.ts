@@ -1,0 +1,66 @@
+import type { Stats } from 'node:fs';
+import { lstatSync } from 'node:fs';
+import { posix } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath, treePath } from '../../base/brand.ts';
+import { MkimgError } from '../../base/errors.ts';
+import type { KernelModule } from '../../formats/kmod.ts';
+import type { Tree } from '../../sandbox/tree.ts';
+import { moduleDirectory } from '../kernels.ts';
+
+export interface ModuleFile {
+  readonly module: KernelModule;
+  readonly path: HostPath;
+  readonly size: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+}
+
+/**
+ * Finds the selected modules' files; links are followed inside the tree.
+ * @throws MkimgError `module-missing` when modules.dep names a file that is not there.
+ */
+export async function moduleFiles(
+  tree: Tree,
+  version: string,
+  modules: readonly KernelModule[],
+): Promise<readonly ModuleFile[]> {
+  const directories = new Map<string, HostPath>();
+  const files: ModuleFile[] = [];
+  for (const module of modules) {
+    const path = pathInTree(version, module);
+    const parent = posix.dirname(path);
+    const directory = directories.get(parent) ?? (await tree.resolve(treePath(parent)));
+    directories.set(parent, directory);
+    let file = hostPath(`${directory}/${posix.basename(path)}`);
+    let stats = lstatIfExists(file);
+    if (stats?.isSymbolicLink() === true) {
+      file = await tree.resolve(treePath(path));
+      stats = lstatIfExists(file);
+    }
+    if (stats?.isFile() !== true)
+      throw new MkimgError(
+        'module-missing',
+        `modules.dep names /${path}, which is not a file in the image.`,
+        {
+          hint: 'depmod must run after modules were removed or replaced.',
+        },
+      );
+    files.push({ module, path: file, size: stats.size, mtime: Math.floor(stats.mtimeMs / 1000) });
+  }
+  return files;
+}
+
+function pathInTree(version: string, { path }: KernelModule): string {
+  const normalized = posix.normalize(path);
+  if (normalized.startsWith('/') || normalized.split('/').includes('..'))
+    throw new MkimgError(
+      'module-missing',
+      `modules.dep of kernel ${version} names '${path}', outside its directory.`,
+    );
+  return `${moduleDirectory(version)}/${normalized}`;
+}
+
+function lstatIfExists(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
