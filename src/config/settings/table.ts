@@ -1,4 +1,95 @@
+import type { Setting, ValueOf } from '../setting.ts';
+import * as build from './build.ts';
+import * as config from './config.ts';
+import * as content from './content.ts';
+import * as distribution from './distribution.ts';
 import type { FlagRow } from './flags.ts';
+import * as output from './output.ts';
+import * as runtime from './runtime.ts';
+import * as validation from './validation.ts';
+
+/** All settings by section. A module of settings is a section: each name it exports is a setting of that name. */
+const sections = {
+  Config: config,
+  Distribution: distribution,
+  Output: output,
+  Content: content,
+  Validation: validation,
+  Build: build,
+  Runtime: runtime,
+} as const;
+
+export type SectionName = keyof typeof sections;
+
+type Table = typeof config &
+  typeof distribution &
+  typeof output &
+  typeof content &
+  typeof validation &
+  typeof build &
+  typeof runtime;
+
+export type SettingName = keyof Table;
+
+/** The values of an image, one for each setting. */
+export type ImageConfig = { readonly [K in SettingName]: ValueOf<Table[K]> };
+
+/** A setting with its place in the table. */
+export interface SettingRow {
+  readonly name: SettingName;
+  readonly section: SectionName;
+  readonly setting: Setting<unknown>;
+}
+
+/** Sections that files may open beside those of settings. */
+export const conditionSections = ['Match', 'TriggerMatch', 'Assert', 'TriggerAssert'] as const;
+
+/** Other names of sections. */
+const sectionAliases: Readonly<Record<string, SectionName>> = { Include: 'Config', Host: 'Runtime' };
+
+export const sectionNames: readonly string[] = [...Object.keys(sections), ...Object.keys(sectionAliases)];
+
+/** All settings, in the order in which `summary` shows them and implicit files are read. */
+export const settingRows: readonly SettingRow[] = Object.entries(sections).flatMap(([section, settings]) =>
+  Object.entries(settings).map(([name, setting]) => ({
+    name: name as SettingName,
+    section: section as SectionName,
+    setting: setting as Setting<unknown>,
+  })),
+);
+
+const rowsByName = new Map<string, SettingRow>(settingRows.map((row) => [row.name, row]));
+
+export function findSetting(name: string): SettingRow | undefined {
+  return rowsByName.get(name);
+}
+
+/** The row of a setting that exists. */
+export function settingRow(name: SettingName): SettingRow {
+  const row = rowsByName.get(name);
+  if (row === undefined) throw new Error(`internal: no setting ${name}`);
+  return row;
+}
+
+/** The section that a header opens; undefined for unknown ones. */
+export function findSection(header: string): SectionName | undefined {
+  if (Object.hasOwn(sectionAliases, header)) return sectionAliases[header];
+  return Object.keys(sections).find((name): name is SectionName => name === header);
+}
 
 /** Flags of all settings, in the order of the table. */
-export const flagRows: readonly FlagRow[] = [];
+export const flagRows: readonly FlagRow[] = settingRows.map(
+  ({ name, section, setting: { flags, summary } }) => ({
+    setting: name,
+    section,
+    long: flags?.long ?? kebabCase(name),
+    summary,
+    ...(flags?.short && { short: flags.short }),
+    ...(flags?.shorthand && { shorthand: flags.shorthand }),
+    ...(flags?.bare && { bare: flags.bare }),
+  }),
+);
+
+function kebabCase(name: string): string {
+  return name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
+}

@@ -1,0 +1,127 @@
+import type { HostPath } from '../base/brand.ts';
+import type { Diagnostic, Origin } from '../base/diagnostic.ts';
+import { closest } from '../base/suggestion.ts';
+import type { ImageLoading, Position } from './loading.ts';
+import { parseContext, take } from './loading.ts';
+import type { ScannedAssignment } from './scanner.ts';
+import type { Scope } from './setting.ts';
+import type { SettingRow } from './settings/table.ts';
+import { findSetting, settingRows } from './settings/table.ts';
+import { expandSpecifiers } from './specifiers.ts';
+import type { TracedText } from './traced-text.ts';
+import { tracedWhole, trim } from './traced-text.ts';
+import { assign, clear, type LayerName } from './values.ts';
+
+/** A setting given on the command line; `text` is empty to go back to the default. */
+export interface CommandLineAssignment {
+  readonly setting: string;
+  readonly text: string;
+  /** The flag as the user wrote it, for error messages. */
+  readonly flag: string;
+}
+
+/** Takes over what the command line says. Paths count from the configuration directory. */
+export function applyCommandLine(loading: ImageLoading, given: readonly CommandLineAssignment[]): void {
+  for (const { setting, text, flag } of given) {
+    const row = findSetting(setting);
+    if (row === undefined) throw new Error(`internal: the command line names the unknown setting ${setting}`);
+    const value = trim(tracedWhole(text, { kind: 'flag', text: flag }));
+    assignText(loading, value, { row, layer: 'command line', directory: loading.directory });
+  }
+}
+
+/** Takes over one line of a file; gives its row and value if it is Include=, which the caller follows. */
+export function applyLine(
+  loading: ImageLoading,
+  line: ScannedAssignment,
+  place: { readonly file: HostPath; readonly position: Position; readonly section: string },
+): SettingRow | undefined {
+  const { position } = place;
+  const row = findSetting(line.key);
+  if (row === undefined) {
+    loading.faults.push(unknownSetting(line, position));
+    return undefined;
+  }
+  if (row.section !== place.section) loading.faults.push(wrongSection(line, row, place));
+  if (!mayBeSet(loading, row)) {
+    loading.faults.push(mainOnly(line, row));
+    return undefined;
+  }
+  const value = trim(expandSpecifiers(loading, line.value, place));
+  assignText(loading, value, { row, layer: position.layer, directory: position.directory });
+  return row;
+}
+
+/** Whether an image's own files may set it: other images than the main one take some settings from there. */
+export function mayBeSet(loading: ImageLoading, row: SettingRow): boolean {
+  const mainDecides: readonly Scope[] = ['universal', 'multiversal', 'main'];
+  return loading.role !== 'subimage' || !mainDecides.includes(row.setting.scope);
+}
+
+interface Target {
+  readonly row: SettingRow;
+  readonly layer: LayerName;
+  readonly directory: HostPath;
+}
+
+function assignText(loading: ImageLoading, value: TracedText, { row, layer, directory }: Target): void {
+  const place = { row, layer };
+  if (value.text === '') {
+    clear(loading.values, place);
+    return;
+  }
+  const entries = take(loading, row.setting.codec.parse(value, parseContext(loading, directory)));
+  if (entries !== undefined) assign(loading.values, place, entries);
+}
+
+function unknownSetting({ key, keyOrigin }: ScannedAssignment, { prefix }: Position): Diagnostic {
+  const near = closest(
+    key,
+    settingRows.map(({ name }) => name),
+  );
+  const hint =
+    near === undefined ? 'See mkimg --help for the settings that there are.' : `Did you mean '${near}'?`;
+  return prefix === 'mkosi'
+    ? fault('warning', {
+        code: 'unknown-setting',
+        message: `unknown setting ${key}= is ignored`,
+        origin: keyOrigin,
+        hint,
+      })
+    : fault('error', {
+        code: 'unknown-setting',
+        message: `unknown setting ${key}=`,
+        origin: keyOrigin,
+        hint,
+      });
+}
+
+function wrongSection(
+  { key, keyOrigin }: ScannedAssignment,
+  row: SettingRow,
+  { position, section }: { readonly position: Position; readonly section: string },
+): Diagnostic {
+  return fault(position.prefix === 'mkosi' ? 'warning' : 'error', {
+    code: 'wrong-section',
+    message: `${key}= belongs to [${row.section}], not to [${section}]`,
+    origin: keyOrigin,
+    hint: `Move the line below a [${row.section}] header.`,
+  });
+}
+
+function mainOnly({ key, keyOrigin }: ScannedAssignment, row: SettingRow): Diagnostic {
+  const reason = row.setting.scope === 'main' ? 'is for the main image only' : 'is the same for all images';
+  return fault('error', {
+    code: 'main-only',
+    message: `${key}= ${reason}`,
+    origin: keyOrigin,
+    hint: 'Set it in the main configuration.',
+  });
+}
+
+function fault(
+  severity: Diagnostic['severity'],
+  rest: { code: string; message: string; origin: Origin; hint: string },
+): Diagnostic {
+  return { severity, ...rest };
+}

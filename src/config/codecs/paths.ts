@@ -1,0 +1,132 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import picomatch from 'picomatch';
+import type { HostPath, TreePath } from '../../base/brand.ts';
+import { hostPath, treePath } from '../../base/brand.ts';
+import type { Origin, Result } from '../../base/diagnostic.ts';
+import { fail, ok } from '../../base/diagnostic.ts';
+import type { Codec, Entry, ParseContext } from '../codec.ts';
+import { badValue, scalar } from '../codec.ts';
+import type { TracedText } from '../traced-text.ts';
+import { slice } from '../traced-text.ts';
+
+export interface PathOptions {
+  /** It must be there when the configuration is read. */
+  readonly mustExist?: boolean;
+}
+
+/** Makes a path absolute: `~`, `$NAME` and `${NAME}` are replaced, relative ones count from the context's directory. */
+export function absolutePath(text: string, context: ParseContext): HostPath {
+  const { environment, directory } = context;
+  const expanded = text.replace(
+    /\$(?:\{(\w+)\}|(\w+))/g,
+    (whole, braced: string | undefined, plain: string | undefined) =>
+      environment[braced ?? plain ?? ''] ?? whole,
+  );
+  const home = environment['HOME'];
+  const withHome = home === undefined ? expanded : expanded.replace(/^~(?=\/|$)/, home);
+  return hostPath(resolve(directory, withHome));
+}
+
+/** Reads a path, checking that it exists where this is asked for. */
+export function parsePath(value: TracedText, context: ParseContext, options: PathOptions): Result<HostPath> {
+  const path = absolutePath(value.text, context);
+  if (options.mustExist === true && context.files.stat(path) === undefined) {
+    return missingFile(value, path, context);
+  }
+  return ok(path);
+}
+
+export function missingFile(
+  value: TracedText,
+  path: HostPath,
+  context: ParseContext,
+): ReturnType<typeof fail> {
+  const relative = value.text.startsWith('/') ? '' : ` (relative paths count from ${context.directory})`;
+  return fail({
+    severity: 'error',
+    code: 'missing-file',
+    message: `${value.text} does not exist`,
+    origin: value.origin(),
+    hint: `Looked for ${path}${relative}.`,
+  });
+}
+
+/** A path on the host. */
+export function path(options: PathOptions = {}): Codec<HostPath, HostPath> {
+  return scalar<HostPath>({
+    kind: 'path',
+    schema: { type: 'string' },
+    fromFile: asItem,
+    parse: (value, context) => parsePath(value, context, options),
+    show: (value) => value,
+    json: (value) => value,
+  });
+}
+
+/** A path on the host, or one of some words; boolean words can stand for them. */
+export function pathOr<const W extends string>(
+  words: Readonly<Record<string, W>>,
+  options: PathOptions = {},
+): Codec<HostPath | W, HostPath | W> {
+  return scalar<HostPath | W>({
+    kind: ['path', ...new Set(Object.values(words))].join(' or '),
+    schema: { type: 'string' },
+    fromFile: asItem,
+    parse: (value, context) => {
+      const word = Object.hasOwn(words, value.text) ? words[value.text] : undefined;
+      return word === undefined ? parsePath(value, context, options) : ok(word);
+    },
+    show: (value) => value,
+    json: (value) => value,
+  });
+}
+
+/** The file itself is the item. */
+export function asItem(path: HostPath, origin: Origin): Result<readonly Entry<HostPath>[]> {
+  return ok([{ value: path, origin }]);
+}
+
+/** A path that stands for all that its wildcards match, sorted; without wildcards it must exist. */
+export function expandGlob(value: TracedText, context: ParseContext): Result<readonly HostPath[]> {
+  const pattern = absolutePath(value.text, context);
+  if (!/[*?[]/.test(pattern)) {
+    return context.files.stat(pattern) === undefined ? missingFile(value, pattern, context) : ok([pattern]);
+  }
+  return ok(matching(dirname(pattern), basename(pattern), context).map(hostPath));
+}
+
+function matching(directory: string, pattern: string, context: ParseContext): string[] {
+  const parents = /[*?[]/.test(directory)
+    ? matching(dirname(directory), basename(directory), context)
+    : [directory];
+  const matches = picomatch(pattern);
+  return parents.flatMap((parent) =>
+    context.files
+      .list(parent)
+      .filter((name) => matches(name))
+      .map((name) => join(parent, name)),
+  );
+}
+
+/** A host file or directory and the place where it goes. */
+export interface Tree {
+  readonly source: HostPath;
+  /** Empty for the root. */
+  readonly target: TreePath;
+}
+
+/** Reads `source[:target]`. */
+export function parseTree(value: TracedText, context: ParseContext, options: PathOptions): Result<Tree> {
+  const colon = value.text.indexOf(':');
+  const source = parsePath(colon < 0 ? value : slice(value, 0, colon), context, options);
+  if (!source.ok) return source;
+  const target = colon < 0 ? '' : value.text.slice(colon + 1);
+  if (target.split('/').includes('..')) {
+    return badValue(
+      slice(value, colon + 1),
+      `'${target}' leads out of the tree`,
+      'Write a path without `..`.',
+    );
+  }
+  return ok({ source: source.value, target: treePath(target) });
+}

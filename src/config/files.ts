@@ -1,0 +1,57 @@
+import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { byBytes } from '../base/canonical.ts';
+import { isErrno } from '../base/errors.ts';
+
+/** What reading a configuration may ask of the disk. */
+export interface ConfigFiles {
+  /** What stands there, symlinks followed; undefined when nothing does. */
+  stat(path: string): FileFacts | undefined;
+  /** Names in a directory, sorted by bytes; empty when it is none. */
+  list(path: string): readonly string[];
+  /** @throws when it cannot be read. */
+  read(path: string): string;
+  /** The path without symlinks; it must exist. */
+  realPath(path: string): string;
+}
+
+export interface FileFacts {
+  readonly directory: boolean;
+  readonly executable: boolean;
+  /** Users that are neither owner nor of the group may read, write or execute it. */
+  readonly openToOthers: boolean;
+}
+
+/** The files of this machine. */
+export const hostFiles: ConfigFiles = {
+  stat: (path) => {
+    const facts = orUndefined(() => statSync(path));
+    if (facts === undefined) return undefined;
+    return {
+      directory: facts.isDirectory(),
+      executable: facts.isFile() && isExecutable(path),
+      openToOthers: (facts.mode & 0o007) !== 0,
+    };
+  },
+  list: (path) => (orUndefined(() => readdirSync(path)) ?? []).sort(byBytes),
+  read: (path) => readFileSync(path, 'utf8'),
+  realPath: (path) => realpathSync(path),
+};
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EACCES')) return false;
+    throw error;
+  }
+}
+
+function orUndefined<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,16 @@
+import { nativeArchitecture } from '../distro/architectures.ts';
+import { parseEnvironmentFile } from './environment-file.ts';
+import { hostPath } from '../base/brand.ts';
+import type { ConfigFiles } from './files.ts';
+import type { HostFacts } from './setting.ts';
+
+/** What this machine is, from os-release(5) and the running program. */
+export function hostFacts(files: ConfigFiles): HostFacts {
+  const path = ['/etc/os-release', '/usr/lib/os-release'].find((file) => files.stat(file) !== undefined);
+  const { variables } = parseEnvironmentFile(hostPath(path ?? '/'), path === undefined ? '' : files.read(path));
+  return {
+    architecture: nativeArchitecture(),
+    distribution: variables['ID'],
+    codename: variables['VERSION_CODENAME'],
+  };
+}

@@ -1,0 +1,65 @@
+import type { HostPath, ImageName } from '../base/brand.ts';
+import type { Diagnostic, Result } from '../base/diagnostic.ts';
+import type { ParseContext } from './codec.ts';
+import type { ConfigFiles } from './files.ts';
+import type { FallbackContext, HostFacts } from './setting.ts';
+import type { SettingName } from './settings/table.ts';
+import { settingRow } from './settings/table.ts';
+import type { LayerName, Values } from './values.ts';
+import { resolve } from './values.ts';
+
+/** First part of the names of configuration files. With `mkosi`, unknown settings are remarks instead of faults. */
+export type Prefix = 'mkimg' | 'mkosi';
+
+/** Which settings an image's own files may set; see Scope. */
+export type ImageRole = 'main' | 'subimage' | 'builtin';
+
+/** What is the same for all images of a project. */
+export interface LoadEnvironment {
+  readonly files: ConfigFiles;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly host: HostFacts;
+}
+
+/** An image while its configuration is being read. Values, faults and the lists of files grow as reading goes on. */
+export interface ImageLoading {
+  readonly name: ImageName;
+  readonly role: ImageRole;
+  /** The image's configuration directory. */
+  readonly directory: HostPath;
+  readonly world: LoadEnvironment;
+  readonly values: Values;
+  readonly faults: Diagnostic[];
+  /** Real paths of what Include= read: each is read once. */
+  readonly included: Set<string>;
+  /** Configuration files in the order in which they were read. */
+  readonly sources: HostPath[];
+}
+
+/** Where in the configuration reading stands. */
+export interface Position {
+  /** The configuration directory being read; relative paths count from here. */
+  readonly directory: HostPath;
+  readonly prefix: Prefix;
+  readonly layer: LayerName;
+}
+
+export function parseContext(loading: ImageLoading, directory: HostPath): ParseContext {
+  return { directory, files: loading.world.files, environment: loading.world.environment };
+}
+
+export function fallbackContext(loading: ImageLoading): FallbackContext {
+  const { name: image, directory, world } = loading;
+  return { image, directory, host: world.host, environment: world.environment };
+}
+
+/** Value of a setting as things stand. */
+export function currentValue(loading: ImageLoading, name: SettingName): unknown {
+  return resolve(loading.values, settingRow(name), fallbackContext(loading)).value;
+}
+
+/** Notes the faults and remarks of a result; gives its value, if there is one. */
+export function take<T>(loading: ImageLoading, result: Result<T>): T | undefined {
+  loading.faults.push(...(result.ok ? result.warnings : result.diagnostics));
+  return result.ok ? result.value : undefined;
+}

@@ -1,0 +1,71 @@
+import picomatch from 'picomatch';
+import { fail, ok } from '../base/diagnostic.ts';
+import { closest } from '../base/suggestion.ts';
+import type { ArchitectureName } from '../distro/architectures.ts';
+import { architectureNames, architectures } from '../distro/architectures.ts';
+import type { Tree } from './codecs/paths.ts';
+import type { Feature } from './codecs/scalars.ts';
+import { feature } from './codecs/scalars.ts';
+import type { MatchRule } from './setting.ts';
+import type { TracedText } from './traced-text.ts';
+import { conditionOf, satisfies } from './version.ts';
+
+/** Holds for the same text; unset matches nothing. */
+export const sameText: MatchRule<string | undefined> = (value, condition) => ok(value === condition.text);
+
+/** Holds for the same word; a word outside of the set is a fault. */
+export function sameWord<T extends string>(words: readonly string[]): MatchRule<T> {
+  return (value, condition) =>
+    words.includes(condition.text) ? ok(value === condition.text) : unknownWord(condition, words);
+}
+
+/** The condition is a pattern with wildcards, compared with regard to case. */
+export const glob: MatchRule<string | undefined> = (value, condition) =>
+  ok(value !== undefined && picomatch.isMatch(value, condition.text, { dot: true, bash: true }));
+
+/** The condition is a version, with one of `== != >= <= > <` before it; without one it stands for `==`. */
+export const version: MatchRule<string | undefined> = (value, condition) =>
+  ok(value !== undefined && satisfies(value, conditionOf(condition.text)));
+
+/** Holds if the list has the item; the empty condition holds for the empty list. */
+export const member: MatchRule<readonly string[]> = (value, condition) =>
+  ok(condition.text === '' ? value.length === 0 : value.includes(condition.text));
+
+/** `uefi` stands for every architecture with UEFI. */
+export const architecture: MatchRule<ArchitectureName> = (value, condition) => {
+  if (condition.text === 'uefi') return ok(architectures[value].efi !== undefined);
+  return ok(value === condition.text);
+};
+
+/** As `architecture`, for names that mkimg knows. */
+export const knownArchitectureNames: readonly string[] = [...architectureNames, 'uefi'];
+
+export const sameFeature: MatchRule<Feature> = (value, condition, context) => {
+  const wanted = feature.parse(condition, context);
+  return wanted.ok ? ok(wanted.value[0]?.value === value) : wanted;
+};
+
+/** `KEY` holds if the key is set, `KEY=VALUE` if it has this value. */
+export const variable: MatchRule<Readonly<Record<string, string>>> = (value, condition) => {
+  const equals = condition.text.indexOf('=');
+  const key = equals < 0 ? condition.text : condition.text.slice(0, equals);
+  const set = Object.hasOwn(value, key) ? value[key] : undefined;
+  return ok(equals < 0 ? set !== undefined : set === condition.text.slice(equals + 1));
+};
+
+/** Holds if a tree goes to this place. */
+export const treeTarget: MatchRule<readonly Tree[]> = (value, condition) => {
+  const wanted = condition.text.replace(/^\/+/, '').replace(/\/+$/, '');
+  return ok(value.some(({ target }) => target === wanted));
+};
+
+function unknownWord(condition: TracedText, words: readonly string[]): ReturnType<typeof fail> {
+  const near = closest(condition.text, words);
+  return fail({
+    severity: 'error',
+    code: 'bad-value',
+    message: `'${condition.text}' is not a known value`,
+    origin: condition.origin(),
+    hint: near === undefined ? `Known: ${words.join(', ')}.` : `Did you mean '${near}'?`,
+  });
+}
