@@ -24,18 +24,21 @@ function escapeCharacter(character: string): string {
     : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
-/** One line for a POSIX shell that runs this argv. Words with control characters use `$'…'`, which bash and dash >= 0.5.13 read. */
+/**
+ * One line for a POSIX shell that runs this argv. Words with characters that are unsafe to print are written by printf,
+ * and lose newlines at their end.
+ */
 export function shellCommand(argv: readonly string[]): string {
   return argv.map(shellWord).join(' ');
 }
 
 function shellWord(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  if (printable(word) === word) return `'${word.replaceAll("'", `'\\''`)}'`;
+  if (word.search(unsafe) === -1) return `'${word.replaceAll("'", `'\\''`)}'`;
   const escaped = Array.from(Buffer.from(word), (byte) =>
-    byte < 0x20 || byte >= 0x7f || byte === 0x27 || byte === 0x5c
-      ? `\\${byte.toString(8).padStart(3, '0')}`
-      : String.fromCharCode(byte),
+    /[\w@+=:,./ -]/.test(String.fromCharCode(byte))
+      ? String.fromCharCode(byte)
+      : `\\${byte.toString(8).padStart(3, '0')}`,
   );
-  return `$'${escaped.join('')}'`;
+  return `"$(printf '${escaped.join('')}')"`;
 }
