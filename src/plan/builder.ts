@@ -47,6 +47,8 @@ export function outputType(kind: StepKind): ArtifactType {
 }
 
 export interface StepOptions {
+  /** What is done, as the user reads it: `install packages`. */
+  readonly label: string;
   /** Commit a tree step's layer to the store. Default: yes for files, no for trees. */
   readonly keep?: boolean;
   readonly origin?: Origin;
@@ -63,12 +65,7 @@ export interface PlanBuilder {
 
 export interface ImagePlanner {
   readonly image: ImageName;
-  add<K extends StepKind>(
-    kind: K,
-    inputs: StepInputs[K],
-    label: string,
-    options?: StepOptions,
-  ): Ref<OutputTypeOf<K>>;
+  add<K extends StepKind>(kind: K, inputs: StepInputs[K], options: StepOptions): Ref<OutputTypeOf<K>>;
 }
 
 export function planBuilder(): PlanBuilder {
@@ -78,7 +75,7 @@ export function planBuilder(): PlanBuilder {
     steps,
     forImage: (image, tools) => ({
       image,
-      add: (kind, inputs, label, options = {}) => {
+      add: (kind, inputs, options) => {
         const id = freshId(
           ids,
           [image, kind].join('/') + (options.variant === undefined ? '' : `:${options.variant}`),
@@ -91,7 +88,7 @@ export function planBuilder(): PlanBuilder {
           id,
           kind,
           inputs,
-          label: `${image}: ${label}`,
+          label: `${image}: ${options.label}`,
           keep,
           tools,
           ...origin,

@@ -32,6 +32,8 @@ export interface PlanFacts {
 export interface PlannedImage extends ImagePlanner {
   readonly config: ImageConfig;
   readonly repositories: RepositorySet;
+  /** Environment= and EnvironmentFiles=, for scripts and package managers. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly epoch: number;
   readonly isInitrd: boolean;
   /** A kernel package is asked for. */
@@ -63,6 +65,7 @@ export function describeImage(planner: ImagePlanner, image: ResolvedImage, facts
   return {
     ...planner,
     config,
+    environment: image.environment,
     repositories: facts.repositoriesOf(config),
     epoch,
     isInitrd: config.MakeInitrd,
@@ -165,5 +168,5 @@ export function rootPasswordSecret(image: ResolvedImage): string {
 
 function originOption(image: ResolvedImage, setting: keyof ImageConfig): { readonly origin?: Origin } {
   const origin = image.originOf(setting);
-  return origin === undefined || origin.kind === 'default' ? {} : { origin };
+  return origin.kind === 'default' ? {} : { origin };
 }

@@ -38,7 +38,7 @@ export function planOutputs(
     const manifest = image.add(
       'manifest',
       { tree: tree.described, image: manifestHeader(image) },
-      'list packages',
+      { label: 'list packages' },
     );
     outputs.push({ from: manifest, name: `${outputBase(image.config)}.manifest` });
   }
@@ -68,15 +68,21 @@ function planMainOutput(
 }
 
 function directoryOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
-  const from = image.add('pack-directory', { tree: tree.root, epoch: image.epoch }, 'copy the tree', {
-    keep: true,
-  });
+  const from = image.add(
+    'pack-directory',
+    { tree: tree.root, epoch: image.epoch },
+    { label: 'copy the tree', keep: true },
+  );
   return { from, name: outputBase(image.config) };
 }
 
 function tarOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
   const compression = compressionOf(image.config);
-  const from = image.add('pack-tar', { tree: tree.root, compression, epoch: image.epoch }, 'pack tar');
+  const from = image.add(
+    'pack-tar',
+    { tree: tree.root, compression, epoch: image.epoch },
+    { label: 'pack tar' },
+  );
   return named(image, from, `.tar${compressionSuffix[compression.algorithm]}`);
 }
 
@@ -87,19 +93,25 @@ function cpioOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
 
 export function planCpio(image: PlannedImage, tree: PlannedTree): Ref<'file'> {
   const compression = compressionOf(image.config);
-  return image.add('pack-cpio', { tree: tree.root, compression, epoch: image.epoch }, 'pack cpio');
+  return image.add('pack-cpio', { tree: tree.root, compression, epoch: image.epoch }, { label: 'pack cpio' });
 }
 
 /** Format=uki: the image itself is the initrd. */
 function ukiOutputs(image: PlannedImage, tree: PlannedTree): readonly PlannedOutput[] {
   const kernels = planKernels(image, tree);
   const compression: Compression = { algorithm: 'zstd', level: image.config.CompressLevel };
-  const archive = image.add('pack-cpio', { tree: tree.root, compression, epoch: image.epoch }, 'pack cpio');
-  const initrds = image.add('join-initrds', { segments: [archive], kernels }, 'join initrds');
+  const archive = image.add(
+    'pack-cpio',
+    { tree: tree.root, compression, epoch: image.epoch },
+    { label: 'pack cpio' },
+  );
+  const initrds = image.add('join-initrds', { segments: [archive], kernels }, { label: 'join initrds' });
   const ukis = planUkis(image, tree, initrds);
-  const uki = image.add('pick-newest', { files: ukis, suffix: '.efi' }, 'pick the newest kernel', {
-    variant: 'uki',
-  });
+  const uki = image.add(
+    'pick-newest',
+    { files: ukis, suffix: '.efi' },
+    { label: 'pick the newest kernel', variant: 'uki' },
+  );
   return [named(image, uki, '.efi'), ...splitBootFiles(image, { kernels, initrds })];
 }
 
@@ -116,9 +128,11 @@ function diskOutputs(
     ? [
         named(
           image,
-          image.add('pick-newest', { files: ukis, suffix: '.efi' }, 'pick the newest kernel', {
-            variant: 'uki',
-          }),
+          image.add(
+            'pick-newest',
+            { files: ukis, suffix: '.efi' },
+            { label: 'pick the newest kernel', variant: 'uki' },
+          ),
           '.efi',
         ),
       ]
@@ -140,8 +154,7 @@ function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | u
       epoch: image.epoch,
       bootLoader: image.bootLoader,
     },
-    'build disk image',
-    image.originOption('RepartDirectories'),
+    { label: 'build disk image', ...image.originOption('RepartDirectories') },
   );
 }
 
@@ -175,17 +188,24 @@ function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSe
             compression: { algorithm: 'zstd', level: config.CompressLevel },
             epoch: image.epoch,
           },
-          'pack kernel modules',
-          image.originOption('KernelInitrdModules'),
+          { label: 'pack kernel modules', ...image.originOption('KernelInitrdModules') },
         ),
       }
     : {};
-  const joined = image.add('join-initrds', { segments: initrds, kernels, ...perKernel }, 'join initrds');
+  const joined = image.add(
+    'join-initrds',
+    { segments: initrds, kernels, ...perKernel },
+    { label: 'join initrds' },
+  );
   return { kernels, initrds: joined };
 }
 
 function planKernels(image: PlannedImage, tree: PlannedTree): Ref<'files'> {
-  return image.add('extract-kernels', { tree: tree.root }, 'extract kernels', image.originOption('Packages'));
+  return image.add(
+    'extract-kernels',
+    { tree: tree.root },
+    { label: 'extract kernels', ...image.originOption('Packages') },
+  );
 }
 
 function planUkis(image: PlannedImage, tree: PlannedTree, initrds: Ref<'files'>): Ref<'files'> {
@@ -199,7 +219,7 @@ function planUkis(image: PlannedImage, tree: PlannedTree, initrds: Ref<'files'>)
       architecture: config.Architecture,
       epoch: image.epoch,
     },
-    'build unified kernel images',
+    { label: 'build unified kernel images' },
   );
 }
 
@@ -211,10 +231,7 @@ function splitBootFiles(image: PlannedImage, boot: BootFiles): readonly PlannedO
     const initrd = image.add(
       'pick-newest',
       { files: boot.initrds, suffix: '.initrd' },
-      'pick the newest initrd',
-      {
-        variant: 'initrd',
-      },
+      { label: 'pick the newest initrd', variant: 'initrd' },
     );
     outputs.push({ from: initrd, name: `${outputBase(image.config)}.initrd` });
   }
@@ -222,16 +239,18 @@ function splitBootFiles(image: PlannedImage, boot: BootFiles): readonly PlannedO
 }
 
 function kernelOutput(image: PlannedImage, kernels: Ref<'files'>): PlannedOutput {
-  const kernel = image.add('pick-newest', { files: kernels, suffix: '.vmlinuz' }, 'pick the newest kernel', {
-    variant: 'kernel',
-  });
+  const kernel = image.add(
+    'pick-newest',
+    { files: kernels, suffix: '.vmlinuz' },
+    { label: 'pick the newest kernel', variant: 'kernel' },
+  );
   return { from: kernel, name: `${outputBase(image.config)}.vmlinuz` };
 }
 
 function compressed(image: PlannedImage, file: Ref<'file'>, extension: string): PlannedOutput {
   const compression = compressionOf(image.config);
   if (compression.algorithm === 'none') return named(image, file, extension);
-  const from = image.add('compress', { file, compression }, 'compress the image');
+  const from = image.add('compress', { file, compression }, { label: 'compress the image' });
   return named(image, from, `${extension}${compressionSuffix[compression.algorithm]}`);
 }
 

@@ -30,7 +30,7 @@ export function planProject(request: PlanRequest): Plan {
   const builder = planBuilder();
   const tools = planTools(builder, request.tools, request.facts);
   const main = describeImage(builder.forImage(request.main.name, tools), request.main, request.facts);
-  const initrds = planInitrds(builder, request, main, tools);
+  const initrds = planInitrds(main, { builder, request, tools });
   const tree = planTree(main);
   const outputs = planOutputs(main, tree, initrds);
   return plan(builder, outputs, request.main.config.OutputDirectory);
@@ -67,7 +67,7 @@ function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts):
       request: { names: image.config.Packages, recommends: false, packageDirectories: [] },
       architecture: image.config.Architecture,
     },
-    'resolve packages',
+    { label: 'resolve packages' },
   );
   // Tools are only run, never booted: none of the finishing matters.
   const tree = image.add(
@@ -79,29 +79,23 @@ function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts):
       bootable: false,
       environment: {},
     },
-    'install packages',
-    { keep: true },
+    { label: 'install packages', keep: true },
   );
   return { kind: 'tree', tree };
 }
 
-function planInitrds(
-  builder: PlanBuilder,
-  request: PlanRequest,
-  main: PlannedImage,
-  tools: StepTools,
-): InitrdSegments {
-  const listed = main.config.Initrds ?? (needsDefaultInitrd(main.config) ? (['default'] as const) : []);
-  return listed.map((entry) =>
-    entry === 'default' ? planDefaultInitrd(builder, request, tools) : { $host: entry },
-  );
+interface Scene {
+  readonly builder: PlanBuilder;
+  readonly request: PlanRequest;
+  readonly tools: StepTools;
 }
 
-function planDefaultInitrd(
-  builder: PlanBuilder,
-  request: PlanRequest,
-  tools: StepTools,
-): InitrdSegments[number] {
+function planInitrds(main: PlannedImage, scene: Scene): InitrdSegments {
+  const listed = main.config.Initrds ?? (needsDefaultInitrd(main.config) ? (['default'] as const) : []);
+  return listed.map((entry) => (entry === 'default' ? planDefaultInitrd(scene) : { $host: entry }));
+}
+
+function planDefaultInitrd({ builder, request, tools }: Scene): InitrdSegments[number] {
   if (request.initrd === undefined) throw new Error('internal: the default initrd was not loaded');
   const image = describeImage(builder.forImage(request.initrd.name, tools), request.initrd, request.facts);
   return planCpio(image, planTree(image));

@@ -32,7 +32,7 @@ export function planScripts(image: PlannedImage, chain: Chain, phase: Exclude<Sc
   const setting = settingOfPhase[phase];
   if (image.config[setting].length === 0) return;
   const options = { keep: true, variant: phase, ...image.originOption(setting) };
-  chain.change('run-scripts', scriptSettings(image, phase), labelOfPhase[phase], options);
+  chain.change('run-scripts', scriptSettings(image, phase), { label: labelOfPhase[phase], ...options });
 }
 
 export function scriptSettings(image: PlannedImage, phase: ScriptPhase): ScriptSettings {
@@ -72,6 +72,6 @@ function scriptEnvironment(image: PlannedImage): Readonly<Record<string, string>
     WITH_DOCS: config.WithDocs ? '1' : '0',
     WITH_TESTS: config.WithTests ? '1' : '0',
     WITH_NETWORK: config.WithNetwork ? '1' : '0',
-    ...config.Environment,
+    ...image.environment,
   };
 }

@@ -17,19 +17,15 @@ export interface PlannedTree {
 /** Steps that change one tree, one after the other. */
 interface Chain {
   current: Ref<'tree'>;
-  change<K extends TreeChange>(
-    kind: K,
-    inputs: Omit<StepInputs[K], 'base'>,
-    label: string,
-    options?: ChangeOptions,
-  ): void;
+  change<K extends TreeChange>(kind: K, inputs: Omit<StepInputs[K], 'base'>, options: ChangeOptions): void;
 }
 type TreeChange = {
   [K in StepKind]: 'base' extends keyof StepInputs[K] ? K : never;
 }[StepKind];
 interface ChangeOptions {
+  readonly label: string;
   readonly keep?: boolean;
-  readonly origin?: Origin | undefined;
+  readonly origin?: Origin;
   readonly variant?: string;
 }
 
@@ -42,8 +38,7 @@ export function planTree(image: PlannedImage): PlannedTree {
       request: packageRequest(image, image.config.Packages),
       architecture: image.config.Architecture,
     },
-    'resolve packages',
-    image.originOption('Packages'),
+    { label: 'resolve packages', ...image.originOption('Packages') },
   );
   const chain = startChain(image, planInstall(image, packages));
   planScripts(image, chain, 'prepare');
@@ -58,16 +53,10 @@ export function planTree(image: PlannedImage): PlannedTree {
 function startChain(image: PlannedImage, start: Ref<'tree'>): Chain {
   const chain: Chain = {
     current: start,
-    change: (kind, inputs, label, options = {}) => {
-      const origin = options.origin === undefined ? {} : { origin: options.origin };
-      const variant = options.variant === undefined ? {} : { variant: options.variant };
+    change: (kind, inputs, options) => {
       // Omit over a generic member cannot be put together again by the compiler.
       const complete = { ...inputs, base: chain.current } as unknown as StepInputs[typeof kind];
-      chain.current = image.add(kind, complete, label, {
-        keep: options.keep ?? false,
-        ...origin,
-        ...variant,
-      }) as Ref<'tree'>;
+      chain.current = image.add(kind, complete, { keep: false, ...options });
     },
   };
   return chain;
@@ -82,8 +71,8 @@ function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
           base: image.add(
             'copy-trees',
             { trees: image.treeMappings('SkeletonTrees') },
-            'copy skeleton trees',
             {
+              label: 'copy skeleton trees',
               variant: 'skeleton',
               keep: true,
               ...image.originOption('SkeletonTrees'),
@@ -98,10 +87,9 @@ function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
       architecture: config.Architecture,
       documentation: config.WithDocs,
       bootable: image.bootable,
-      environment: config.Environment,
+      environment: image.environment,
     },
-    'install packages',
-    { keep: true, ...image.originOption('Packages') },
+    { label: 'install packages', keep: true, ...image.originOption('Packages') },
   );
 }
 
@@ -109,10 +97,10 @@ function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
 function planKernelFiles(image: PlannedImage, chain: Chain): void {
   if (image.isInitrd) return;
   if (image.hasKernel) {
-    chain.change('place-kernels', {}, 'place kernels');
-    chain.change('depmod', {}, 'index kernel modules');
+    chain.change('place-kernels', {}, { label: 'place kernels' });
+    chain.change('depmod', {}, { label: 'index kernel modules' });
   }
-  chain.change('hwdb', {}, 'compile the hardware database', { keep: true });
+  chain.change('hwdb', {}, { label: 'compile the hardware database', keep: true });
 }
 
 function planBuild(image: PlannedImage, chain: Chain, packages: Ref<'file'>): void {
@@ -122,17 +110,17 @@ function planBuild(image: PlannedImage, chain: Chain, packages: Ref<'file'>): vo
     const built = image.add(
       'run-build-scripts',
       { base: sources, ...scriptSettings(image, 'build') },
-      'run build scripts',
-      { keep: true, ...image.originOption('BuildScripts') },
+      { label: 'run build scripts', keep: true, ...image.originOption('BuildScripts') },
     );
-    chain.change('merge-tree', { source: built }, 'install what was built');
+    chain.change('merge-tree', { source: built }, { label: 'install what was built' });
   }
   if (config.ExtraTrees.length > 0) {
     const origin = image.originOption('ExtraTrees');
-    chain.change('copy-trees', { trees: image.treeMappings('ExtraTrees') }, 'copy extra trees', {
-      variant: 'extra',
-      ...origin,
-    });
+    chain.change(
+      'copy-trees',
+      { trees: image.treeMappings('ExtraTrees') },
+      { label: 'copy extra trees', variant: 'extra', ...origin },
+    );
   }
   planScripts(image, chain, 'postinst');
 }
@@ -148,8 +136,7 @@ function planBuildTree(image: PlannedImage, base: Ref<'tree'>, packages: Ref<'fi
       request: { ...packageRequest(image, config.BuildPackages), installed: packages },
       architecture: config.Architecture,
     },
-    'resolve build packages',
-    { variant: 'build', ...image.originOption('BuildPackages') },
+    { label: 'resolve build packages', variant: 'build', ...image.originOption('BuildPackages') },
   );
   return image.add(
     'install-packages',
@@ -159,32 +146,39 @@ function planBuildTree(image: PlannedImage, base: Ref<'tree'>, packages: Ref<'fi
       architecture: config.Architecture,
       documentation: config.WithDocs,
       bootable: image.bootable,
-      environment: config.Environment,
+      environment: image.environment,
     },
-    'install build packages',
-    { variant: 'build', keep: true, ...image.originOption('BuildPackages') },
+    { label: 'install build packages', variant: 'build', keep: true, ...image.originOption('BuildPackages') },
   );
 }
 
 function planConfiguration(image: PlannedImage, chain: Chain): void {
   const { config } = image;
   if (image.hasKernel && image.mayChangeModules) {
-    chain.change('place-kernels', {}, 'place added kernels', { variant: 'added' });
-    chain.change('depmod', {}, 'index added kernel modules', { variant: 'added' });
+    chain.change('place-kernels', {}, { label: 'place added kernels', variant: 'added' });
+    chain.change('depmod', {}, { label: 'index added kernel modules', variant: 'added' });
   }
   if (config.Autologin) {
     const origin = image.originOption('Autologin');
-    chain.change('autologin', { architecture: config.Architecture }, 'log in automatically', origin);
+    chain.change(
+      'autologin',
+      { architecture: config.Architecture },
+      { label: 'log in automatically', ...origin },
+    );
   }
-  chain.change('identity', image.identity, 'write identity');
-  if (config.MakeInitrd) chain.change('make-initrd', {}, 'make it an initrd');
+  chain.change('identity', image.identity, { label: 'write identity' });
+  if (config.MakeInitrd) chain.change('make-initrd', {}, { label: 'make it an initrd' });
   if (image.bootLoader) {
-    chain.change('install-boot-loader', { architecture: config.Architecture }, 'install the boot loader');
+    chain.change(
+      'install-boot-loader',
+      { architecture: config.Architecture },
+      { label: 'install the boot loader' },
+    );
   }
-  chain.change('sysusers', {}, 'create system users');
-  chain.change('tmpfiles', {}, 'create volatile files');
-  chain.change('presets', {}, 'apply unit presets');
-  chain.change('firstboot', image.firstboot, 'apply first-boot settings', { keep: true });
+  chain.change('sysusers', {}, { label: 'create system users' });
+  chain.change('tmpfiles', {}, { label: 'create volatile files' });
+  chain.change('presets', {}, { label: 'apply unit presets' });
+  chain.change('firstboot', image.firstboot, { label: 'apply first-boot settings', keep: true });
 }
 
 /** Returns the tree that still knows its packages. */
@@ -192,20 +186,24 @@ function planPackageRemoval(image: PlannedImage, chain: Chain): Ref<'tree'> {
   const { config } = image;
   if (config.RemovePackages.length > 0) {
     const options = { keep: true, ...image.originOption('RemovePackages') };
-    chain.change('remove-packages', { names: config.RemovePackages }, 'remove packages', options);
+    chain.change(
+      'remove-packages',
+      { names: config.RemovePackages },
+      { label: 'remove packages', ...options },
+    );
   }
   return chain.current;
 }
 
 function planRemains(image: PlannedImage, chain: Chain): void {
   const { config } = image;
-  if (image.cleansMetadata) chain.change('clean-package-metadata', {}, 'remove package metadata');
+  if (image.cleansMetadata) chain.change('clean-package-metadata', {}, { label: 'remove package metadata' });
   if (config.RemoveFiles.length > 0) {
     const origin = image.originOption('RemoveFiles');
-    chain.change('remove-files', { patterns: config.RemoveFiles }, 'remove files', origin);
+    chain.change('remove-files', { patterns: config.RemoveFiles }, { label: 'remove files', ...origin });
   }
   planScripts(image, chain, 'finalize');
-  chain.change('clean-traces', {}, 'remove traces of the build', { keep: true });
+  chain.change('clean-traces', {}, { label: 'remove traces of the build', keep: true });
 }
 
 export type { Chain };
