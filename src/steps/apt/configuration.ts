@@ -71,6 +71,9 @@ export function aptConfigurationText(architectureNames: readonly string[]): stri
   ].join('');
 }
 
+/** apt warns about those that are missing. */
+const etcDirectories = ['apt.conf.d', 'auth.conf.d', 'preferences.d', 'sources.list.d', 'trusted.gpg.d'];
+
 /**
  * Writes what apt reads of etc/apt and apt.conf below `directory`: the generated sources unless the user gives their own
  * `mkimg.sources` or `mkosi.sources`, and the etc/apt of the sandbox trees.
@@ -78,7 +81,7 @@ export function aptConfigurationText(architectureNames: readonly string[]): stri
 export async function prepareAptConfiguration(sources: AptSources, directory: HostPath): Promise<void> {
   const etc = join(directory, 'etc');
   await mkdir(join(directory, 'work'), { recursive: true });
-  await mkdir(join(etc, 'sources.list.d'), { recursive: true });
+  for (const name of etcDirectories) await mkdir(join(etc, name), { recursive: true });
   for (const tree of sources.set.sandboxTrees) {
     const given = join(tree.path, 'etc/apt');
     if (await exists(given)) await cp(given, etc, { recursive: true, verbatimSymlinks: true });

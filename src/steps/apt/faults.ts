@@ -74,6 +74,8 @@ export function explainUpdateFailure(error: unknown, origin: Origin | undefined)
 export interface MissingPackage {
   readonly name: string;
   readonly reason: string;
+  /** No package has this name: it may be mistyped. */
+  readonly isUnknown: boolean;
 }
 
 const missingPatterns: readonly { readonly pattern: RegExp; readonly reason: string }[] = [
@@ -89,13 +91,14 @@ const missingPatterns: readonly { readonly pattern: RegExp; readonly reason: str
 
 /** Reads apt's complaints about packages that it cannot find. */
 export function missingPackages(lines: readonly string[]): MissingPackage[] {
-  const missing = new Map<string, string>();
+  const missing = new Map<string, MissingPackage>();
   for (const line of lines) {
-    for (const { pattern, reason } of missingPatterns) {
+    for (const [index, { pattern, reason }] of missingPatterns.entries()) {
       const match = pattern.exec(line);
       const name = match?.[2] ?? match?.[1];
-      if (name !== undefined && !missing.has(name)) missing.set(name, reason.replace('$1', match?.[1] ?? ''));
+      if (name === undefined || missing.has(name)) continue;
+      missing.set(name, { name, reason: reason.replace('$1', match?.[1] ?? ''), isUnknown: index === 0 });
     }
   }
-  return Array.from(missing, ([name, reason]) => ({ name, reason }));
+  return [...missing.values()];
 }

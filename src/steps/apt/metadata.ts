@@ -110,9 +110,8 @@ async function renewed(
   await using _ = await context.lock(hostPath(join(directory, 'lock')));
   const meanwhile = await readMetadataState(directory);
   const isNew = meanwhile !== undefined && meanwhile.generation !== known?.generation;
-  return isNew && isFresh(meanwhile, context.metadataPolicy)
-    ? meanwhile
-    : update(sources, directory, context);
+  if (isNew && isFresh(meanwhile, context.metadataPolicy)) return meanwhile;
+  return await update(sources, directory, context);
 }
 
 async function update(

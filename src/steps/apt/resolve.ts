@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, Sha256 } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
@@ -93,9 +93,8 @@ export async function metadataDirectory(
 const mergedUsrPreference = 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n';
 
 async function writePreferences(local: readonly LocalPackage[], configuration: HostPath): Promise<void> {
-  const directory = join(configuration, 'etc/preferences.d');
-  await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, 'mkimg'), `${mergedUsrPreference}\n${localPreferences(local)}`);
+  const path = join(configuration, 'etc/preferences.d/mkimg');
+  await writeFile(path, `${mergedUsrPreference}\n${localPreferences(local)}`);
 }
 
 /** What is installed, with what is new or replaced. */
@@ -166,8 +165,8 @@ class Apt {
     if (missing.length === 0) return undefined;
     const names = await this.#capture('apt-cache', aptNamesArgv(this.#directories), 'looking for names');
     const known = names.split('\n').filter((name) => name !== '');
-    const descriptions = missing.map(({ name, reason }) => {
-      const near = known.includes(name) ? undefined : closest(name, known);
+    const descriptions = missing.map(({ name, reason, isUnknown }) => {
+      const near = isUnknown ? closest(name, known) : undefined;
       return `${name} (${reason}${near === undefined ? '' : `; did you mean ${near}?`})`;
     });
     const { origin } = this.#context;
