@@ -5,6 +5,7 @@ import pLimit from 'p-limit';
 import type { HostPath, StepId } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
+import { MkimgError } from '../base/errors.ts';
 import type { Plan } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
 import { explainFault, interruption } from './faults.ts';
@@ -70,6 +71,7 @@ function createRun(
     limit: pLimit(environment.jobs),
     identities: new Map(),
     results: new Map(),
+    checks: new Map(),
     times: { hits: 0, ran: 0, millisecondsByKind: new Map() },
     obtain: (id) => {
       const known = run.results.get(id) ?? obtain(run, nodeOf(graph, id), stop);
@@ -115,9 +117,15 @@ async function obtain(run: Run, node: Node, stop: AbortController): Promise<Made
 
 async function make(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
   await using stage = await run.environment.store.stage();
-  return await (node.implementation.output === 'tree'
-    ? makeTree(run, node, stage)
-    : makeFiles(run, { node, known, stage }));
+  try {
+    return await (node.implementation.output === 'tree'
+      ? makeTree(run, node, stage)
+      : makeFiles(run, { node, known, stage }));
+  } catch (error) {
+    // The command line that the user is given leads into this stage.
+    if (!run.signal.aborted && error instanceof MkimgError && error.reenter !== undefined) stage.keep();
+    throw error;
+  }
 }
 
 async function makeFiles(
@@ -217,5 +225,6 @@ async function commit(run: Run, { node, identified, stage, meta, lower }: Commit
     meta,
     identity: identityJson(identified.identity),
   });
+  run.checks.set(identified.key, Promise.resolve(undefined));
   return { ...identified, entry };
 }

@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
-import type { StepId, StepKey } from '../base/brand.ts';
+import type { HostPath, StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Ref } from '../plan/step.ts';
 import type { BuildContext } from '../steps/implementation.ts';
 import type { EngineEnvironment } from './environment.ts';
-import { identify, isContentKeyed, isHit } from './evaluate.ts';
+import { identify, isContentKeyed } from './evaluate.ts';
 import { explainFault } from './faults.ts';
 import type { Graph, Node } from './graph.ts';
 import { allReferences, nodeOf } from './graph.ts';
@@ -47,6 +47,8 @@ export interface Run {
   readonly limit: ReturnType<typeof pLimit>;
   readonly identities: Map<StepId, Promise<Identified | undefined>>;
   readonly results: Map<StepId, Promise<Made>>;
+  /** Faults of entries by key, each checked once in a run. */
+  readonly checks: Map<StepKey, Promise<string | undefined>>;
   readonly times: RunTimes;
   /** Makes a step's result, or finds it; each step once. */
   obtain(id: StepId): Promise<Made>;
@@ -96,42 +98,42 @@ async function referenceIdentity(run: Run, { $ref }: Ref): Promise<Json> {
   return content ?? null;
 }
 
-/**
- * An entry that is there and sound. A damaged one is reported and removed, so that it is made again.
- */
-export async function soundEntry(
-  { environment: { store, events } }: Run,
-  key: StepKey,
-): Promise<Entry | undefined> {
+/** An entry that is there and sound. A damaged one is reported and removed, so that it is made again. */
+export async function soundEntry(run: Run, key: StepKey): Promise<Entry | undefined> {
+  const { store } = run.environment;
   const entry = await store.find(key);
   if (entry === undefined) return undefined;
-  let sound = await isHit(store, key);
-  for (const layer of entry.record.layers.length === 0 ? [key] : entry.record.layers) {
-    const part = await store.find(layer);
-    const fault = part === undefined ? undefined : await store.check(part, 'use');
-    if (fault === undefined || part === undefined) continue;
-    sound = false;
-    events.emit({
-      type: 'note',
-      level: 'warning',
-      code: 'cache-damaged',
-      message: `The stored result of '${part.record.label}' is damaged (${fault}); it will be made again`,
-    });
-    await store.remove(layer);
-  }
-  if (!sound) {
+  const { layers } = entry.record;
+  const parts = await Promise.all([...new Set([...layers, key])].map((part) => soundPart(run, part)));
+  if (parts.includes(false)) {
     await store.remove(key);
     return undefined;
   }
-  for (const layer of new Set([key, ...entry.record.layers])) await store.touch(layer);
+  for (const part of new Set([...layers, key])) await store.touch(part);
   return entry;
+}
+
+async function soundPart(run: Run, key: StepKey): Promise<boolean> {
+  const { store, events } = run.environment;
+  const part = await store.find(key);
+  if (part === undefined) return false;
+  const check = run.checks.get(key) ?? store.check(part, 'use');
+  run.checks.set(key, check);
+  const fault = await check;
+  if (fault === undefined) return true;
+  events.emit({
+    ...{ type: 'note', level: 'warning', code: 'cache-damaged' },
+    message: `The stored result of '${part.record.label}' is damaged (${fault}); it is made again`,
+  });
+  await store.remove(key);
+  return false;
 }
 
 /** Makes the results that a step needs, and opens them for it. */
 export async function openStepInputs(
   run: Run,
   node: Node,
-  working: { step: StepId; root: OpenedRoot } | undefined,
+  working: { readonly step: StepId; readonly root: HostPath } | undefined,
 ): Promise<OpenedInputs> {
   const { step } = node;
   const wanted = allReferences(node).filter(({ $ref }) => $ref !== working?.step);
@@ -146,7 +148,6 @@ export async function openStepInputs(
     views: run.views,
   });
 }
-type OpenedRoot = Stage['mountPoint'];
 
 /** What runs a step's implementation, once its inputs are open. */
 export type StepAction<T> = (inputs: unknown, context: BuildContext) => Promise<T>;

@@ -20,6 +20,8 @@ export interface Stage extends AsyncDisposable {
   readonly mountPoint: HostPath;
   /** A new empty directory for a step to work in. */
   scratch(): Promise<HostPath>;
+  /** Leaves the stage to the next run's removeStaleStages(), so that the user can look at what failed. */
+  keep(): void;
 }
 
 /** Makes a new stage below `staging`. */
@@ -30,6 +32,7 @@ export async function createStage(staging: HostPath): Promise<Stage> {
   const place = (part: string): HostPath => hostPath(join(directory, part));
   for (const part of ['entry', 'overlay', 'root']) await mkdir(place(part));
   let scratches = 0;
+  let kept = false;
   return {
     directory,
     entry: place('entry'),
@@ -41,7 +44,10 @@ export async function createStage(staging: HostPath): Promise<Stage> {
       await mkdir(path);
       return path;
     },
-    [Symbol.asyncDispose]: () => removeTree(directory),
+    keep: () => {
+      kept = true;
+    },
+    [Symbol.asyncDispose]: () => (kept ? Promise.resolve() : removeTree(directory)),
   };
 }
 
