@@ -12,6 +12,7 @@ import { runScripts } from './scripts.ts';
  */
 export const runBuildScripts: TreeStep<'run-build-scripts'> = {
   output: 'tree',
+  fresh: true,
   version: 1,
   tools: scriptTools,
   async run(inputs, root, context) {
