@@ -74,10 +74,13 @@ function createRun(
     checks: new Map(),
     times: { hits: 0, ran: 0, millisecondsByKind: new Map() },
     obtain: (id) => {
-      const known = run.results.get(id) ?? obtain(run, nodeOf(graph, id), stop);
+      const known = run.results.get(id) ?? obtain(run, nodeOf(graph, id));
       run.results.set(id, known);
       known.catch(() => undefined);
       return known;
+    },
+    fail: (cause) => {
+      stop.abort(new Failure('a step failed', { cause }));
     },
   };
   return run;
@@ -98,7 +101,7 @@ async function settleAll(run: Run): Promise<ReadonlyMap<StepId, Made>> {
   return made;
 }
 
-async function obtain(run: Run, node: Node, stop: AbortController): Promise<Made> {
+async function obtain(run: Run, node: Node): Promise<Made> {
   try {
     run.signal.throwIfAborted();
     const known = await foreseeIdentity(run, node.step.id);
@@ -110,7 +113,7 @@ async function obtain(run: Run, node: Node, stop: AbortController): Promise<Made
     return { ...known, entry: stored };
   } catch (error) {
     const cause = await explainFault(error, run.environment.store.layout);
-    stop.abort(new Failure('a step failed', { cause }));
+    run.fail(cause);
     throw cause;
   }
 }

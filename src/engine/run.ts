@@ -52,6 +52,8 @@ export interface Run {
   readonly times: RunTimes;
   /** Makes a step's result, or finds it; each step once. */
   obtain(id: StepId): Promise<Made>;
+  /** Ends the run; the first cause counts. */
+  fail(cause: unknown): void;
 }
 
 /** The identity of a step, running it if its key cannot be told before. */
@@ -175,7 +177,10 @@ export async function runStep<T>(
     } catch (error) {
       if (!run.signal.aborted)
         events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
-      throw await explainFault(error, store.layout);
+      const cause = await explainFault(error, store.layout);
+      // Before the place is free for the next step.
+      run.fail(cause);
+      throw cause;
     }
   });
 }

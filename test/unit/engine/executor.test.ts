@@ -11,6 +11,7 @@ import type { OpenedFile, OpenedTree } from '../../../src/plan/step.ts';
 import {
   catalogueOf,
   copyingMounter,
+  inner,
   labels,
   planOf,
   recordedEvents,
@@ -99,7 +100,7 @@ describe('execute', () => {
     const environment = await testEnvironment(cache, { catalogue });
     const plan = planOf([
       step('base', 'copy-trees', { name: 'one' }),
-      step('inner', 'copy-trees', { name: 'two', base: ref('base', 'tree') }, false),
+      inner('inner', 'copy-trees', { name: 'two', base: ref('base', 'tree') }),
       step('top', 'copy-trees', { name: 'three', base: ref('inner', 'tree') }),
       step('list', 'pack-tar', { tree: ref('top', 'tree') }),
     ]);
@@ -202,7 +203,9 @@ describe('execute', () => {
       step('later', 'compress', { text: 'later' }),
       step('after', 'compress', { text: 'after', sources: [ref('bad', 'file')] }),
     ]);
-    await expect(execute(plan, environment, ['long', 'after'].map(stepId))).rejects.toThrow('the first cause');
+    await expect(execute(plan, environment, ['long', 'after'].map(stepId))).rejects.toThrow(
+      'the first cause',
+    );
     expect(began.sort()).toEqual(['bad', 'long']);
     expect(labels(events.events, 'step-failed')).toEqual(['bad']);
     expect(await readdir(cache.store.layout.staging)).toEqual([]);
@@ -336,14 +339,14 @@ describe('plans that break the rules', () => {
     [
       'an unkept tree with two users',
       [
-        step('t', 'copy-trees', { name: 'a' }, false),
+        inner('t', 'copy-trees', { name: 'a' }),
         step('u', 'copy-trees', { name: 'b', base: ref('t', 'tree') }),
         step('last', 'copy-trees', { name: 'c', base: ref('t', 'tree') }),
       ],
     ],
     [
       'an unkept tree that is read',
-      [step('t', 'copy-trees', { name: 'a' }, false), step('last', 'pack-tar', { tree: ref('t', 'tree') })],
+      [inner('t', 'copy-trees', { name: 'a' }), step('last', 'pack-tar', { tree: ref('t', 'tree') })],
     ],
     [
       'a reference forwards',

@@ -69,8 +69,13 @@ export function catalogueOf(steps: Partial<Record<StepKind, AnyStep>>): Catalogu
 }
 
 /** One step; its inputs are whatever the test's implementation takes. */
-export function step(id: string, kind: StepKind, inputs: object, keep = true): Step {
-  return { id: stepId(id), kind, inputs, label: id, keep, tools: { kind: 'host' } } as unknown as Step;
+export function step(id: string, kind: StepKind, inputs: object): Step {
+  return { id: stepId(id), kind, inputs, label: id, keep: true, tools: { kind: 'host' } } as unknown as Step;
+}
+
+/** A tree step whose change is committed with the next one. */
+export function inner(id: string, kind: StepKind, inputs: object): Step {
+  return { ...step(id, kind, inputs), keep: false };
 }
 
 export function ref<T extends Ref['type']>(id: string, type: T): Ref<T> {
