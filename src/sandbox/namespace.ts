@@ -9,6 +9,8 @@ import type { PrivilegeMode } from './types.ts';
 
 /** Marks the inner process; its value is the mode. */
 const marker = 'MKIMG_NAMESPACE';
+/** User id of the outer process. */
+const callerMark = 'MKIMG_CALLER_UID';
 const modes: readonly PrivilegeMode[] = ['root', 'subids', 'single-id'];
 
 /** Ids that Debian's packages give to files go up to 65534 (nobody); 0 is the user. */
@@ -175,6 +177,12 @@ export function currentMode(environment: NodeJS.ProcessEnv = process.env): Privi
   return modes.find((mode) => mode === environment[marker]);
 }
 
+/** User id on the machine; inside a user namespace this process itself has another one. */
+export function callerUid(environment: NodeJS.ProcessEnv = process.env): number {
+  const marked = currentMode(environment) === undefined ? undefined : environment[callerMark];
+  return marked === undefined ? (process.getuid?.() ?? 0) : Number(marked);
+}
+
 export interface Reexecution {
   readonly mode: PrivilegeMode;
   /** The script to run again: mkimg's own entry point. */
@@ -193,6 +201,6 @@ export async function enterNamespace({ mode, main, args }: Reexecution): Promise
       ...['setpriv', '--pdeathsig', 'KILL', '--'],
       ...[process.execPath, ...process.execArgv, main, ...args],
     ],
-    env: { ...process.env, [marker]: mode },
+    env: { ...process.env, [marker]: mode, [callerMark]: String(callerUid()) },
   });
 }

@@ -74,3 +74,12 @@ export interface Sandbox {
   /** @throws MkimgError `tool-failed` with the last lines and the command line to enter the same sandbox. */
   run(request: RunRequest): Promise<RunResult>;
 }
+
+/** A program that a step needs, checked before anything runs. `tool` is a row of tool-table.ts. */
+export interface ToolNeed {
+  readonly tool: string;
+  /** Lowest version that works, compared number by number. */
+  readonly minimum?: string;
+  /** For the error: what it is needed for. */
+  readonly reason: string;
+}

@@ -4,16 +4,9 @@ import type { Origin } from '../base/diagnostic.ts';
 import type { EventSink } from '../base/events.ts';
 import type { Opened, StepKind } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
-import type { Sandbox } from '../sandbox/types.ts';
+import type { Sandbox, ToolNeed } from '../sandbox/types.ts';
 
-/** A program that a step needs, checked before anything runs. `tool` is a row of sandbox/tools.ts. */
-export interface ToolNeed {
-  readonly tool: string;
-  /** Lowest version that works, compared number by number. */
-  readonly minimum?: string;
-  /** For the error: what it is needed for. */
-  readonly reason: string;
-}
+export type { ToolNeed } from '../sandbox/types.ts';
 
 /** When package indexes are fetched anew. */
 export interface MetadataPolicy {
