@@ -1,3 +1,4 @@
+import type { Options } from 'yargs';
 import yargs from 'yargs';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
@@ -17,6 +18,8 @@ export interface Command {
   readonly rest: readonly string[];
   readonly help: boolean;
   readonly version: boolean;
+  /** Where events are written besides the terminal. */
+  readonly eventsFile: string | undefined;
 }
 
 export interface Grammar {
@@ -31,6 +34,7 @@ export interface Grammar {
 export const globalFlags = [
   { long: 'directory', short: 'C', takesValue: true, summary: 'Where the configuration is' },
   { long: 'force', short: 'f', takesValue: false, summary: 'Build again although the result exists' },
+  { long: 'events', takesValue: true, summary: 'Write events to this file as NDJSON' },
   { long: 'json', takesValue: false, summary: 'Write results and events as JSON' },
   { long: 'debug', takesValue: false, summary: 'Say more about what goes on' },
   { long: 'help', short: 'h', takesValue: false, summary: 'Show help' },
@@ -75,30 +79,23 @@ export function parseArguments(argv: readonly string[], grammar: Grammar): Resul
     rest: strings(flags['--']),
     help,
     version,
+    eventsFile: strings(flags['events']).at(-1),
   });
 }
 
 function runYargs(argv: readonly string[], grammar: Grammar): Result<ParsedFlags> {
   const bare = new Map(
-    grammar.flags.flatMap((row) => (row.bare === undefined ? [] : [[row.long, row.bare]])),
+    grammar.flags.flatMap((row) => (row.bare === undefined ? [] : [[row.long, row.bare] as const])),
   );
+  const options = [...grammar.flags.flatMap(settingOptions), ...switchOptions(grammar)];
   const parser = yargs([])
     .help(false)
     .version(false)
     .exitProcess(false)
     .detectLocale(false)
     .parserConfiguration(plainParsing)
+    .options(Object.fromEntries(options))
     .fail(false);
-  for (const row of grammar.flags) {
-    parser.option(row.long, { type: 'string', nargs: 1, ...(row.short && { alias: row.short }) });
-    if (row.shorthand !== undefined) parser.option(row.shorthand.letter, { type: 'boolean' });
-  }
-  for (const option of [...globalFlags, ...verbOptions(grammar.verbs)]) {
-    const alias = 'short' in option ? { alias: option.short } : {};
-    if (option.long === 'force') parser.option(option.long, { count: true, ...alias });
-    else if (option.takesValue) parser.option(option.long, { type: 'string', nargs: 1, ...alias });
-    else parser.option(option.long, { type: 'boolean', ...alias });
-  }
   try {
     return ok(parser.parseSync(withBareValues(argv, bare)));
   } catch (error) {
@@ -108,6 +105,24 @@ function runYargs(argv: readonly string[], grammar: Grammar): Result<ParsedFlags
     const flag = name.length === 1 ? `-${name}` : `--${name}`;
     return fail(usageFault('flag-needs-value', `${flag} needs a value`, `Write ${flag} VALUE.`));
   }
+}
+
+type NamedOption = readonly [name: string, option: Options];
+
+const withValue = { type: 'string', nargs: 1 } as const;
+
+function settingOptions({ long, short, shorthand }: FlagRow): NamedOption[] {
+  const option: NamedOption = [long, { ...withValue, ...(short === undefined ? {} : { alias: short }) }];
+  return shorthand === undefined ? [option] : [option, [shorthand.letter, { type: 'boolean' }]];
+}
+
+function switchOptions(grammar: Grammar): NamedOption[] {
+  const switches = [...globalFlags, ...verbOptions(grammar.verbs)];
+  return switches.map((flag): NamedOption => {
+    const alias = 'short' in flag ? { alias: flag.short } : {};
+    if (flag.long === 'force') return [flag.long, { count: true, ...alias }];
+    return [flag.long, { ...(flag.takesValue ? withValue : { type: 'boolean' }), ...alias }];
+  });
 }
 
 /** Writes `--checksum` as `--checksum=yes`: the parser would take the next word for its value. */
@@ -204,8 +219,8 @@ function isGiven(value: unknown): boolean {
 }
 
 function strings(value: unknown): readonly string[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? value.map(String) : [String(value)];
+  if (typeof value === 'string') return [value];
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
 function suggestion(name: string | undefined): string {

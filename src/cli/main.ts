@@ -8,6 +8,7 @@ import { flagRows } from '../config/settings/table.ts';
 import type { Command } from './arguments.ts';
 import { parseArguments } from './arguments.ts';
 import { describeOrigin, formatDiagnostics } from './diagnostics.ts';
+import { openEventLog, teeEvents } from './event-log.ts';
 import { helpText } from './help.ts';
 import { createReporter } from './reporters/index.ts';
 import { defaultVerb, verbs } from './verbs.ts';
@@ -46,10 +47,21 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runCommand(command: Command): Promise<number> {
-  if (command.verb === undefined)
-    throw new Error('internal: a command without a verb is neither help nor version');
+  await using reporter = createReporter(command.options, process.stderr);
+  try {
+    if (command.eventsFile === undefined) return await runVerb(command, reporter);
+    await using log = openEventLog(command.eventsFile);
+    return await runVerb(command, teeEvents(reporter, log));
+  } catch (error) {
+    // runVerb() reports what its verb throws: only opening the log can end here.
+    reportFailure(error, { events: reporter, command, interrupted: false });
+    return exitCodeOf(error);
+  }
+}
+
+async function runVerb(command: Command, events: EventSink): Promise<number> {
+  if (command.verb === undefined) throw new Error('internal: neither a verb nor help nor version');
   const started = performance.now();
-  await using events = createReporter(command.options, process.stderr);
   const abort = new AbortController();
   using _signals = abortOnSignals(abort);
   events.emit({ type: 'run-started', verb: command.verb.name, version: await productVersion() });

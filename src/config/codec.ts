@@ -48,7 +48,7 @@ export interface Codec<T, E = unknown> {
   /** For values that must not be shown: the value without what is secret in it. */
   redact?(value: T): T;
   /** The items that stand for a file which was picked up by its name; not through text, where blanks would split it. */
-  fromFile?(path: HostPath, origin: Origin, context: ParseContext): Result<readonly Entry<E>[]>;
+  readonly fromFile?: (path: HostPath, origin: Origin, context: ParseContext) => Result<readonly Entry<E>[]>;
   /** Puts the items of one layer (files, command line) in order; default: as written. */
   order?(entries: readonly Entry<E>[]): readonly Entry<E>[];
 }

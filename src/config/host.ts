@@ -7,7 +7,10 @@ import type { HostFacts } from './setting.ts';
 /** What this machine is, from os-release(5) and the running program. */
 export function hostFacts(files: ConfigFiles): HostFacts {
   const path = ['/etc/os-release', '/usr/lib/os-release'].find((file) => files.stat(file) !== undefined);
-  const { variables } = parseEnvironmentFile(hostPath(path ?? '/'), path === undefined ? '' : files.read(path));
+  const { variables } = parseEnvironmentFile(
+    hostPath(path ?? '/'),
+    path === undefined ? '' : files.read(path),
+  );
   return {
     architecture: nativeArchitecture(),
     distribution: variables['ID'],

@@ -98,11 +98,11 @@ export async function loadBuiltinImage(request: BuiltinRequest): Promise<Result<
   const origin: Origin = { kind: 'inherited', image: inherit.name };
   for (const row of settingRows) {
     if (request.name === 'tools' && targetSettings.includes(row.name)) continue;
-    const given = inherit.resolved(row.name);
+    const handed = { row, given: inherit.resolved(row.name), origin };
     const { scope } = row.setting;
-    if (scope === 'universal' || scope === 'multiversal') force(loading.values, row, given, origin);
+    if (scope === 'universal' || scope === 'multiversal') force(loading.values, handed);
     else if (request.name === 'tools') continue;
-    else if (scope === 'inherit' || scope === 'initrd-inherit') preload(loading.values, row, given, origin);
+    else if (scope === 'inherit' || scope === 'initrd-inherit') preload(loading.values, handed);
   }
   readImage(loading, request.assignments);
   const image = finishImage(loading);

@@ -40,15 +40,22 @@ export function clear(values: Values, place: Place): void {
 }
 
 /** A value handed down by another image: fixed, whatever the image's own files say. */
-export function force(values: Values, row: SettingRow, given: Resolved, origin: Origin): void {
-  const place = { row, layer: 'command line' } as const;
+export function force(values: Values, handed: HandedDown): void {
+  const place = { row: handed.row, layer: 'command line' } as const;
   clear(values, place);
-  assign(values, place, handedDown(row, given, origin));
+  assign(values, place, itemsOf(handed));
 }
 
 /** A value handed down by another image as the one to start from. */
-export function preload(values: Values, row: SettingRow, given: Resolved, origin: Origin): void {
-  if (!given.isDefault) assign(values, { row, layer: 'files' }, handedDown(row, given, origin));
+export function preload(values: Values, handed: HandedDown): void {
+  if (!handed.given.isDefault) assign(values, { row: handed.row, layer: 'files' }, itemsOf(handed));
+}
+
+/** A value of another image and the origin to note for it. */
+export interface HandedDown {
+  readonly row: SettingRow;
+  readonly given: Resolved;
+  readonly origin: Origin;
 }
 
 export interface Place {
@@ -72,15 +79,15 @@ export function resolve(values: Values, row: SettingRow, context: FallbackContex
 
 /** The default that follows from the other values as things stand. */
 export function fallback(values: Values, row: SettingRow, context: FallbackContext): unknown {
-  const { from, make } = row.setting.fallback;
+  const rule = row.setting.fallback;
   const inputs: Record<string, unknown> = {};
-  for (const name of Object.keys(from)) {
+  for (const name of Object.keys(rule.from)) {
     inputs[name] = resolve(values, settingRow(name as SettingName), context).value;
   }
-  return make(inputs, context);
+  return rule.make(inputs, context);
 }
 
-function handedDown(row: SettingRow, given: Resolved, origin: Origin): readonly Entry<unknown>[] {
+function itemsOf({ row, given, origin }: HandedDown): readonly Entry<unknown>[] {
   if (given.value === undefined) return [];
   return row.setting.codec.items(given.value).map((value) => ({ value, origin }));
 }

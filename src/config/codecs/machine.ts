@@ -128,29 +128,47 @@ export const drives: Codec<readonly Drive[], Drive> = {
     })),
 };
 
+const driveHint = 'Write id:size[:directory[:options[:fileid[:flags]]]], such as scratch:2G.';
+
 function parseDrive(word: TracedText, context: ParseContext): Result<Drive> {
-  const hint = 'Write id:size[:directory[:options[:fileid[:flags]]]], such as scratch:2G.';
-  const parts = word.text.split(':');
-  const [id = '', sizeText = '', directory = '', options = '', fileId = '', flags = ''] = parts;
-  if (id === '' || parts.length > 6) return badValue(word, `'${word.text}' is not a drive`, hint);
-  const size = sizeOf(sizeText);
-  if (size === undefined) return badValue(word, `'${sizeText}' is not a size`, hint);
-  if (flags !== '' && flags !== 'persist')
-    return badValue(word, `'${flags}' is not a flag`, 'Known: persist.');
-  const start = id.length + sizeText.length + 2;
-  const folder =
-    directory === ''
-      ? ok(undefined)
-      : parsePath(slice(word, start, start + directory.length), context, { mustExist: true });
-  if (!folder.ok) return folder;
+  const fields = driveFields(word);
+  const { id, size: sizeField, directory: folder, options, fileId, flags } = fields;
+  if (id.text === '' || fields.count > 6) return badValue(word, `'${word.text}' is not a drive`, driveHint);
+  const size = sizeOf(sizeField.text);
+  if (size === undefined) return badValue(sizeField, `'${sizeField.text}' is not a size`, driveHint);
+  if (flags.text !== '' && flags.text !== 'persist') {
+    return badValue(flags, `'${flags.text}' is not a flag`, 'Known: persist.');
+  }
+  const directory = folder.text === '' ? ok(undefined) : parsePath(folder, context, { mustExist: true });
+  if (!directory.ok) return directory;
   return ok({
-    id,
+    id: id.text,
     size,
-    directory: folder.value,
-    options: options === '' ? undefined : options,
-    fileId: fileId === '' ? id : fileId,
-    flags: flags === '' ? [] : [flags],
+    directory: directory.value,
+    options: options.text === '' ? undefined : options.text,
+    fileId: fileId.text === '' ? id.text : fileId.text,
+    flags: flags.text === '' ? [] : ['persist'],
   });
+}
+
+/** The parts between colons; those that are left out are empty. */
+function driveFields(word: TracedText): Record<keyof Drive, TracedText> & { count: number } {
+  const parts: TracedText[] = [];
+  let start = 0;
+  for (const part of word.text.split(':')) {
+    parts.push(slice(word, start, start + part.length));
+    start += part.length + 1;
+  }
+  const field = (index: number): TracedText => parts[index] ?? slice(word, word.text.length);
+  return {
+    count: parts.length,
+    id: field(0),
+    size: field(1),
+    directory: field(2),
+    options: field(3),
+    fileId: field(4),
+    flags: field(5),
+  };
 }
 
 function showDrive({ id, size, directory, options, fileId, flags }: Drive): string {

@@ -1,6 +1,6 @@
 import { ok } from '../../base/diagnostic.ts';
 import { closest } from '../../base/suggestion.ts';
-import type { Codec, ParseContext } from '../codec.ts';
+import type { Codec } from '../codec.ts';
 import { badValue, scalar } from '../codec.ts';
 import type { TracedText } from '../traced-text.ts';
 
@@ -244,7 +244,7 @@ export const password = scalar<Password>({
   kind: 'password',
   redact: ({ hashed }) => ({ hashed, value: redacted }),
   schema: { type: 'array', prefixItems: [{ type: 'string' }, { type: 'boolean' }] },
-  parse: ({ text: given }: TracedText, _context: ParseContext) =>
+  parse: ({ text: given }) =>
     ok(
       given.startsWith(hashPrefix)
         ? { hashed: true, value: given.slice(hashPrefix.length) }

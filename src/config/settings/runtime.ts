@@ -48,7 +48,7 @@ export const TPM = setting({
 });
 
 export const Firmware = setting({
-  codec: enumeration(['auto', 'linux', 'uefi', 'uefi-secure-boot'], { later: ['linux-noinitrd', 'bios'] }),
+  codec: enumeration(['auto', 'linux', 'uefi', 'uefi-secure-boot'], { later: ['linux-noinitrd'] }),
   fallback: constant('auto'),
   scope: 'main',
   summary: 'How the virtual machine boots',
