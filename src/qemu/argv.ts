@@ -9,13 +9,16 @@ export interface VmDisk {
   readonly id: string;
   readonly path: string;
   readonly format: 'raw' | 'qcow2';
-  readonly device: DiskDevice;
+  /** `none`: another argument refers to the drive. */
+  readonly device: DiskDevice | 'none';
   /** Writes go to a temporary file that vanishes with the machine. */
   readonly discardWrites: boolean;
   readonly readOnly?: boolean;
   readonly removable?: boolean;
   /** Firmware tries to boot from it; lower comes first. */
   readonly bootIndex?: number;
+  /** Further options of -drive. */
+  readonly options?: string;
 }
 
 export interface VmFirmware {
@@ -200,8 +203,10 @@ function diskArgv(machine: Machine, disk: VmDisk): string[] {
     ...(disk.discardWrites ? ['snapshot=on', 'cache=unsafe'] : []),
     ...(disk.readOnly === true ? ['readonly=on'] : []),
     'discard=unmap',
+    ...(disk.options === undefined ? [] : [disk.options]),
     `file=${quoteOption(disk.path)}`,
   ];
+  if (disk.device === 'none') return ['-drive', drive.join(',')];
   const model = {
     'virtio-blk': machine.devices.block,
     'virtio-scsi': 'scsi-hd',

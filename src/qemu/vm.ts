@@ -29,11 +29,11 @@ export interface VmRequest {
   readonly memory: number;
   readonly maximumMemory?: number;
   readonly firmware?: VmFirmware;
-  /** Loaded by QEMU; with firmware a unified kernel image. */
-  readonly kernel?: { readonly path: HostPath; readonly initrd?: HostPath };
+  /** Loaded by QEMU. `unified`: a PE image that firmware starts, with a command line of its own. */
+  readonly kernel?: { readonly path: HostPath; readonly initrd?: HostPath; readonly unified: boolean };
   /** Words that are added to the kernel command line. */
   readonly commandLine: readonly string[];
-  readonly disks: readonly (Omit<VmDisk, 'path'> & { readonly path: HostPath })[];
+  readonly disks: readonly RequestedDisk[];
   /** Served to the guest by virtiofs with the tag `root`. */
   readonly rootDirectory?: HostPath;
   readonly credentials: readonly Credential[];
@@ -49,6 +49,14 @@ export interface VmRequest {
   readonly extraMounts: readonly Mount[];
   /** Where relative names in the extra arguments begin. */
   readonly workingDirectory?: HostPath;
+}
+
+/** A disk image of the host. */
+export interface RequestedDisk extends Omit<VmDisk, 'path' | 'format'> {
+  /** A raw image. */
+  readonly path: HostPath;
+  /** With `discardWrites`: bytes that the guest sees; more than the image has. */
+  readonly size?: number;
 }
 
 /** What machines run on. */
@@ -91,9 +99,10 @@ export async function startVm(
   const plan = planCredentials(
     request.credentials,
     request.machine.channels,
-    isDirectKernel(request) ? [] : commandLineStrings(request.commandLine),
+    takesCommandLine(request) ? [] : commandLineStrings(request.commandLine),
   );
   await writeCredentials(run.path, plan);
+  await createOverlays(request, host, run.path);
   const companions: CompanionHost = { ...host, run: run.path, mountedAt: runDirectory };
   const shares =
     request.rootDirectory === undefined
@@ -131,9 +140,9 @@ export async function startVm(
   };
 }
 
-/** QEMU loads the kernel, and there is no firmware that could pass anything on. */
-function isDirectKernel(request: VmRequest): boolean {
-  return request.kernel !== undefined && request.firmware === undefined;
+/** QEMU hands the command line to the kernel; otherwise systemd-stub or systemd-boot must add to theirs. */
+function takesCommandLine(request: VmRequest): boolean {
+  return request.kernel !== undefined && !request.kernel.unified;
 }
 
 async function greet(qmp: QmpClient, program: LongRunning, machine: Machine): Promise<void> {
@@ -184,7 +193,7 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
   const kernel: VmKernel | undefined = request.kernel && {
     path: '/images/kernel',
     ...(request.kernel.initrd === undefined ? {} : { initrd: '/images/initrd' }),
-    ...(isDirectKernel(request) ? { commandLine: request.commandLine.join(' ') } : {}),
+    ...(takesCommandLine(request) ? { commandLine: request.commandLine.join(' ') } : {}),
   };
   return {
     accelerator: request.accelerator,
@@ -193,7 +202,7 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     ...(request.maximumMemory === undefined ? {} : { maximumMemory: request.maximumMemory }),
     ...(request.firmware === undefined ? {} : { firmware: request.firmware }),
     ...(kernel === undefined ? {} : { kernel }),
-    disks: request.disks.map((disk) => ({ ...disk, path: diskTarget(disk.id) })),
+    disks: request.disks.map(vmDisk),
     console:
       request.console === 'socket' ? { kind: 'socket', fd: firstSocket + 1 } : { kind: request.console },
     controlFd: firstSocket,
@@ -208,8 +217,46 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
   };
 }
 
+function vmDisk({ size, ...disk }: RequestedDisk): VmDisk {
+  if (!disk.discardWrites || size === undefined) return { ...disk, path: diskTarget(disk.id), format: 'raw' };
+  return { ...disk, path: overlayOf(disk.id), format: 'qcow2', discardWrites: false };
+}
+
 function diskTarget(id: string): string {
   return `/images/${id}`;
+}
+
+function overlayOf(id: string): string {
+  return `${runDirectory}/${id}.qcow2`;
+}
+
+/** A disk that is larger than its image and must not change it: what the guest writes goes to a file beside the machine. */
+async function createOverlays(request: VmRequest, host: VmHost, run: HostPath): Promise<void> {
+  for (const { id, size, discardWrites } of request.disks) {
+    if (!discardWrites || size === undefined) continue;
+    await using program = await startLongRunning({
+      spec: vmSandbox(request, host.tools, run),
+      tool: 'qemu-img',
+      argv: overlayArgv(diskTarget(id), overlayOf(id), size),
+      sockets: 0,
+      events: host.events,
+    });
+    const { exitCode, stderr } = await program.ended;
+    if (exitCode === 0) continue;
+    throw new MkimgError('tool-failed', `qemu-img cannot make a temporary disk: ${stderr.at(-1) ?? ''}`, {
+      tail: stderr,
+      hint: "RuntimeSize= for a throw-away copy needs qemu-img (package 'qemu-utils').",
+    });
+  }
+}
+
+/** qemu-img's arguments for a qcow2 file that shows another image at a larger size. */
+export function overlayArgv(image: string, overlay: string, size: number): string[] {
+  return [
+    ['create', '-q', '-f', 'qcow2', '-F', 'raw'],
+    ['-b', image],
+    [overlay, String(size)],
+  ].flat();
 }
 
 /** What QEMU sees: tools, its own directory, the images of this machine, and what the user's arguments name. Pure. */

@@ -1,0 +1,192 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import type { Origin } from '../base/diagnostic.ts';
+import { isErrno, MkimgError, unreachable } from '../base/errors.ts';
+import { exists } from '../base/files.ts';
+import type { ImageConfig } from '../config/project.ts';
+import { openSource } from '../formats/bytes.ts';
+import { readGpt } from '../formats/gpt.ts';
+import { compareKernelVersions } from '../formats/kernel-version.ts';
+import { outputBase } from '../plan/outputs.ts';
+
+/** What starts the system in the machine. */
+export interface BootSource {
+  readonly firmware: 'none' | 'uefi' | 'uefi-secure-boot';
+  /** GPT disk image that the machine gets as its first disk. */
+  readonly disk?: HostPath;
+  /** `unified`: brings its own initrd and command line. */
+  readonly kernel?: { readonly path: HostPath; readonly initrd?: HostPath; readonly unified: boolean };
+  /** Tree that becomes the root file system. */
+  readonly rootDirectory?: HostPath;
+  /** Words that tell the kernel where its root is. */
+  readonly commandLine: readonly string[];
+}
+
+/**
+ * Finds what boots an image among the files that were built of it.
+ * @throws MkimgError `not-built` when the files are not there, `not-bootable` when a format cannot boot at all.
+ */
+export async function findBootSource(config: ImageConfig, origin: Origin): Promise<BootSource> {
+  switch (config.Format) {
+    case 'disk':
+      return diskSource(config, origin);
+    case 'uki':
+      return ukiSource(config, origin);
+    case 'cpio':
+      return cpioSource(config);
+    case 'directory':
+      return directorySource(config);
+    case 'tar':
+      throw new MkimgError('not-bootable', 'a tar archive cannot be booted', {
+        hint: 'Use Format=disk, uki, cpio or directory.',
+        class: 'usage',
+        origin,
+      });
+    default:
+      return unreachable(config.Format);
+  }
+}
+
+const compressionSuffix = { none: '', zstd: '.zst', xz: '.xz', gz: '.gz' } as const;
+
+/** The main file of an image's output. */
+export function mainOutput(config: ImageConfig): HostPath {
+  const suffix = compressionSuffix[config.CompressOutput];
+  switch (config.Format) {
+    case 'disk':
+      return output(config, `.raw${suffix}`);
+    case 'uki':
+      return output(config, '.efi');
+    case 'cpio':
+      return output(config, `.cpio${suffix}`);
+    case 'tar':
+      return output(config, `.tar${suffix}`);
+    case 'directory':
+      return output(config, '');
+    default:
+      return unreachable(config.Format);
+  }
+}
+
+async function diskSource(config: ImageConfig, origin: Origin): Promise<BootSource> {
+  const disk = await built(mainOutput(config));
+  if (config.CompressOutput !== 'none') {
+    throw new MkimgError('not-bootable', `${disk} is compressed and cannot be booted as it is`, {
+      hint: 'Build with CompressOutput=none to boot the image here.',
+      class: 'usage',
+      origin,
+    });
+  }
+  if (config.Firmware !== 'linux') return { firmware: firmwareOf(config), disk, commandLine: [] };
+  return {
+    firmware: 'none',
+    disk,
+    kernel: await splitKernel(config),
+    commandLine: [...config.KernelCommandLine, ...rootOfDisk(disk)],
+  };
+}
+
+async function ukiSource(config: ImageConfig, origin: Origin): Promise<BootSource> {
+  const path = await built(mainOutput(config));
+  if (config.Firmware === 'linux') {
+    throw new MkimgError('not-bootable', 'a unified kernel image is started by UEFI firmware', {
+      hint: 'Leave out Firmware=linux.',
+      class: 'usage',
+      origin,
+    });
+  }
+  return { firmware: firmwareOf(config), kernel: { path, unified: true }, commandLine: [] };
+}
+
+async function cpioSource(config: ImageConfig): Promise<BootSource> {
+  const initrd = await built(mainOutput(config));
+  const kernel = await firstExisting([output(config, '.vmlinuz')]);
+  if (kernel === undefined) throw noKernel(config);
+  return {
+    firmware: config.Firmware === 'auto' ? 'none' : firmwareOf(config),
+    kernel: { path: kernel, initrd, unified: false },
+    commandLine: config.KernelCommandLine,
+  };
+}
+
+async function directorySource(config: ImageConfig): Promise<BootSource> {
+  const rootDirectory = await built(mainOutput(config));
+  const kernel = (await firstExisting([output(config, '.vmlinuz')])) ?? (await kernelInTree(rootDirectory));
+  if (kernel === undefined) throw noKernel(config);
+  const initrd = await firstExisting([output(config, '.initrd')]);
+  return {
+    firmware: config.Firmware === 'auto' ? 'none' : firmwareOf(config),
+    kernel: { path: kernel, unified: false, ...(initrd === undefined ? {} : { initrd }) },
+    rootDirectory,
+    commandLine: [...config.KernelCommandLine, 'root=root', 'rootfstype=virtiofs', 'rw'],
+  };
+}
+
+function firmwareOf(config: ImageConfig): BootSource['firmware'] {
+  switch (config.Firmware) {
+    case 'linux':
+      return 'none';
+    case 'uefi-secure-boot':
+      return 'uefi-secure-boot';
+    case 'auto':
+    case 'uefi':
+      return 'uefi';
+    default:
+      return unreachable(config.Firmware);
+  }
+}
+
+async function splitKernel(config: ImageConfig): Promise<NonNullable<BootSource['kernel']>> {
+  const path = await firstExisting([output(config, '.vmlinuz')]);
+  if (path === undefined) throw noKernel(config);
+  const initrd = await firstExisting([output(config, '.initrd')]);
+  return { path, unified: false, ...(initrd === undefined ? {} : { initrd }) };
+}
+
+/** Without firmware nobody tells systemd which disk it came from, so the root partition is named. */
+function rootOfDisk(disk: HostPath): string[] {
+  using source = openSource(disk);
+  const root = readGpt(source).partitions.find(({ type }) => /^root-[a-z0-9-]+(?<!-verity|-sig)$/.test(type));
+  return root === undefined ? [] : [`root=PARTUUID=${root.uuid}`, 'rw'];
+}
+
+/** Kernels stand in usr/lib/modules/VERSION/vmlinuz of every tree that mkimg finished; the newest counts. */
+async function kernelInTree(tree: HostPath): Promise<HostPath | undefined> {
+  const modules = join(tree, 'usr/lib/modules');
+  const versions = (await namesIn(modules)).sort(compareKernelVersions).reverse();
+  return firstExisting(versions.map((version) => hostPath(join(modules, version, 'vmlinuz'))));
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+async function firstExisting(paths: readonly HostPath[]): Promise<HostPath | undefined> {
+  for (const path of paths) if (await exists(path)) return path;
+  return undefined;
+}
+
+function output(config: ImageConfig, extension: string): HostPath {
+  return hostPath(join(config.OutputDirectory, outputBase(config) + extension));
+}
+
+async function built(path: HostPath): Promise<HostPath> {
+  if (await exists(path)) return path;
+  throw new MkimgError('not-built', `the image has not been built yet: ${path} does not exist`, {
+    hint: 'Build it with `mkimg build`, or build and boot at once with -f.',
+  });
+}
+
+function noKernel(config: ImageConfig): MkimgError {
+  return new MkimgError('not-bootable', `no kernel was built for this ${config.Format} image`, {
+    hint: `Install a kernel package in the image and keep 'kernel' in SplitArtifacts=; it is then written to ${output(config, '.vmlinuz')}.`,
+    class: 'usage',
+  });
+}

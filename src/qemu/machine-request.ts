@@ -1,0 +1,151 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import { exists } from '../base/files.ts';
+import type { ImageConfig } from '../config/project.ts';
+import type { Mount, ToolsRoot } from '../sandbox/types.ts';
+import type { Accelerator, VmConsole } from './argv.ts';
+import { tpmProgram } from './companions.ts';
+import type { Credential } from './credentials.ts';
+import { textCredential } from './credentials.ts';
+import { grownSize } from './drives.ts';
+import { findFirmware, toolsHave } from './firmware.ts';
+import type { BootSource } from './image.ts';
+import type { Machine } from './machines/machine.ts';
+import type { RequestedDisk, VmRequest } from './vm.ts';
+
+/** What a machine is made from, besides the settings. */
+export interface MachineInputs {
+  readonly config: ImageConfig;
+  readonly machine: Machine;
+  readonly source: BootSource;
+  readonly accelerator: Accelerator;
+  readonly tools: ToolsRoot;
+  /** Writes to the image's disk are thrown away. */
+  readonly ephemeral: boolean;
+  /** Disks of Drives=. */
+  readonly drives: readonly RequestedDisk[];
+  readonly console: VmConsole['kind'];
+  /** What is known about the terminal on this side of a serial console. */
+  readonly terminal?: { readonly type: string; readonly columns: number; readonly rows: number };
+  /** For boot tests: nobody answers questions, the machine ends when the guest restarts, no TPM unless asked for. */
+  readonly unattended: boolean;
+  /** QemuArgs= and the words after `--`. */
+  readonly extraArguments: readonly string[];
+  /** Where relative file names in extra arguments begin. */
+  readonly workingDirectory: HostPath;
+}
+
+/** Puts a machine together. @throws MkimgError for missing firmware or unreadable credentials. */
+export async function describeMachine(inputs: MachineInputs): Promise<VmRequest> {
+  const { config, machine, source, tools, extraArguments } = inputs;
+  const firmware =
+    source.firmware === 'none'
+      ? undefined
+      : await findFirmware(machine, tools, source.firmware === 'uefi-secure-boot');
+  return {
+    machine,
+    accelerator: inputs.accelerator,
+    cpus: config.CPUs === 0 ? availableParallelism() : config.CPUs,
+    memory: config.RAM,
+    ...(firmware === undefined ? {} : { firmware }),
+    ...(source.kernel === undefined ? {} : { kernel: source.kernel }),
+    commandLine: commandLine(inputs),
+    disks: [...(await imageDisk(inputs)), ...inputs.drives],
+    ...(source.rootDirectory === undefined ? {} : { rootDirectory: source.rootDirectory }),
+    credentials: await readCredentials(config.Credentials),
+    console: inputs.console,
+    ports: [],
+    network: config.RuntimeNetwork,
+    tpm: await wantsTpm(inputs),
+    endOnRestart: inputs.unattended,
+    extraArguments,
+    extraMounts: await mountsForArguments(extraArguments, inputs.workingDirectory),
+    ...(extraArguments.length === 0 ? {} : { workingDirectory: inputs.workingDirectory }),
+  };
+}
+
+/** Words for the kernel: where the root is, where the console is, and the user's. Pure. */
+export function commandLine(
+  inputs: Pick<MachineInputs, 'config' | 'machine' | 'source' | 'console' | 'terminal' | 'unattended'>,
+): string[] {
+  const { config, machine, source, terminal } = inputs;
+  const tty = machine.console;
+  const words = [...source.commandLine];
+  if (inputs.console !== 'window') words.push(`console=${tty}`);
+  if (terminal !== undefined) {
+    words.push(
+      `systemd.tty.term.${tty}=${terminal.type}`,
+      `systemd.tty.columns.${tty}=${terminal.columns}`,
+      `systemd.tty.rows.${tty}=${terminal.rows}`,
+    );
+  }
+  // A rescue shell is useful only if it opens although root has no password.
+  if (!inputs.unattended) words.push('SYSTEMD_SULOGIN_FORCE=1');
+  return [...words, ...config.KernelCommandLineExtra];
+}
+
+async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
+  const { source, ephemeral, config } = inputs;
+  if (source.disk === undefined) return [];
+  const size = ephemeral ? await grownSize(source.disk, config.RuntimeSize) : undefined;
+  return [
+    {
+      id: 'mkimg',
+      path: source.disk,
+      device: 'virtio-blk',
+      discardWrites: ephemeral,
+      bootIndex: 1,
+      ...(size === undefined ? {} : { size }),
+    },
+  ];
+}
+
+async function readCredentials(settings: ImageConfig['Credentials']): Promise<Credential[]> {
+  const credentials: Credential[] = [];
+  for (const [name, credential] of Object.entries(settings)) {
+    credentials.push(
+      'file' in credential
+        ? { name, value: await readFile(credential.file) }
+        : textCredential(name, credential.value),
+    );
+  }
+  return credentials;
+}
+
+async function wantsTpm({ config, source, machine, tools, unattended }: MachineInputs): Promise<boolean> {
+  if (config.TPM !== 'auto') return config.TPM;
+  if (unattended || source.firmware === 'none' || machine.devices.tpm === undefined) return false;
+  return toolsHave(tools, tpmProgram);
+}
+
+/**
+ * What QEMU must see because the user's arguments name it: the working directory, in which relative names lie, and each
+ * absolute path that exists, alone or as the value of an option.
+ */
+async function mountsForArguments(words: readonly string[], directory: HostPath): Promise<Mount[]> {
+  if (words.length === 0) return [];
+  const mounts = new Map<string, Mount>([[directory, visible(directory)]]);
+  for (const path of pathsInArguments(words)) {
+    const covered = [...mounts.keys()].some((parent) => path === parent || path.startsWith(`${parent}/`));
+    if (!covered && (await exists(path))) mounts.set(path, visible(hostPath(path)));
+  }
+  return [...mounts.values()];
+}
+
+function visible(path: HostPath): Mount {
+  return { source: path, target: path, mode: path.startsWith('/dev/') ? 'dev' : 'rw' };
+}
+
+/** Absolute paths in QEMU's arguments that are not part of the sandbox anyway. Pure. */
+export function pathsInArguments(words: readonly string[]): string[] {
+  const candidates = words.flatMap((word) =>
+    [word, ...word.split(',')].map((part) => part.replace(/^[^=/]*=/, '')),
+  );
+  const own = ['/usr/', '/proc/', '/sys/', '/run/mkimg/', '/images/'];
+  return [...new Set(candidates)].filter(
+    (path) => isAbsolute(path) && path === join(path) && !own.some((prefix) => path.startsWith(prefix)),
+  );
+}
