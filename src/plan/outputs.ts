@@ -6,7 +6,7 @@ import type { PlannedTree } from './tree.ts';
 import type { Compression } from './vocabulary.ts';
 
 /** Name of an image's files without an extension: Output=, else ImageId=, else the image's name; then the version. */
-export function outputBase(config: ImageConfig): string {
+export function outputBase(config: Pick<ImageConfig, 'Output'>): string {
   return config.Output;
 }
 

@@ -95,12 +95,12 @@ function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
 
 /** Module and hardware indexes: long to make, and seldom changed by what follows, so they get a layer of their own. */
 function planKernelFiles(image: PlannedImage, chain: Chain): void {
-  if (image.isInitrd) return;
   if (image.hasKernel) {
     chain.change('place-kernels', {}, { label: 'place kernels' });
-    chain.change('depmod', {}, { label: 'index kernel modules' });
+    chain.change('depmod', {}, { label: 'index kernel modules', keep: true });
   }
-  chain.change('hwdb', {}, { label: 'compile the hardware database', keep: true });
+  // An initrd has no use for the names of hardware, and its hardware database would be a third of it.
+  if (!image.isInitrd) chain.change('hwdb', {}, { label: 'compile the hardware database', keep: true });
 }
 
 function planBuild(image: PlannedImage, chain: Chain, packages: Ref<'file'>): void {

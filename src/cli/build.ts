@@ -1,0 +1,94 @@
+import { fileURLToPath } from 'node:url';
+import type { StepId } from '../base/brand.ts';
+import type { Outlook } from '../engine/build.ts';
+import { build, foresee } from '../engine/build.ts';
+import { emitArtifacts, prepareOutputDirectory } from '../engine/publish.ts';
+import type { Plan } from '../plan/step.ts';
+import { currentMode, enterNamespace } from '../sandbox/namespace.ts';
+import { createSandbox } from '../sandbox/sandbox.ts';
+import type { BuildSession } from './session/session.ts';
+import { engineEnvironment, openBuildSession } from './session/session.ts';
+import type { Verb, VerbContext } from './verb.ts';
+
+export const buildVerb: Verb = {
+  name: 'build',
+  summary: 'Build the image, as far as it is not up to date',
+  options: [
+    {
+      name: 'refresh',
+      takesValue: false,
+      summary: 'Ask the repositories for news, however fresh what is known',
+    },
+  ],
+  run: runBuild,
+};
+
+async function runBuild(context: VerbContext): Promise<number> {
+  const session = await openBuildSession(context);
+  const outlook = await foresee(session.plan, session.environment, session.target);
+  if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
+  await prepareOutputDirectory(session.target.directory);
+  if (currentMode() === undefined) return reenter(session, context);
+  await forget(session, outlook, context.options.force);
+  const environment = engineEnvironment(session, context);
+  const host = createSandbox({ mode: session.privileges.mode, tools: { kind: 'host' }, ...environment });
+  await build(session.plan, environment, {
+    target: session.target,
+    copyTree: async (source, target) => {
+      await host.run({
+        tool: 'cp',
+        argv: ['--archive', '--reflink=auto', '--', '/source/.', '/target'],
+        mounts: [
+          { source, target: '/source', mode: 'ro' },
+          { source: target, target: '/target', mode: 'rw' },
+        ],
+        purpose: 'copying the tree to the output directory',
+      });
+    },
+  });
+  return 0;
+}
+
+function reportUpToDate({ outputs }: Outlook, { events }: VerbContext): number {
+  for (const { record } of outputs) if (record !== undefined) emitArtifacts(record, 'unchanged', events);
+  events.emit({ type: 'note', level: 'info', code: 'up-to-date', message: 'Everything is up to date' });
+  return 0;
+}
+
+/** Runs this command again where trees can be made. */
+export async function reenter(
+  session: Pick<BuildSession, 'privileges'>,
+  { events }: VerbContext,
+): Promise<number> {
+  const { mode, reason } = session.privileges;
+  if (mode === 'single-id') {
+    events.emit({
+      type: 'note',
+      level: 'warning',
+      code: 'ownership-flattened',
+      message: 'No subordinate ids: all files in the image will belong to root',
+      ...(reason === undefined ? {} : { hint: reason }),
+    });
+  }
+  const main = fileURLToPath(new URL('main.js', import.meta.url));
+  return enterNamespace({ mode, main, args: process.argv.slice(2) });
+}
+
+/** `-f` makes outputs again, `-ff` everything but the tools tree and the list of packages. */
+async function forget(
+  { plan, environment }: BuildSession,
+  { evaluation }: Outlook,
+  force: number,
+): Promise<void> {
+  for (const id of force === 0 ? [] : forgotten(plan, force)) {
+    const status = evaluation.statuses.get(id);
+    if (status?.state === 'hit') await environment.store.remove(status.key);
+  }
+}
+
+function forgotten(plan: Plan, force: number): readonly StepId[] {
+  if (force === 1) return plan.outputs.map(({ from }) => from.$ref);
+  return plan.steps
+    .filter(({ id, kind }) => kind !== 'resolve-packages' && !id.startsWith('tools/'))
+    .map(({ id }) => id);
+}

@@ -1,0 +1,78 @@
+import { fileURLToPath } from 'node:url';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
+import type { Diagnostic, Result } from '../../base/diagnostic.ts';
+import { ConfigurationError } from '../../base/errors.ts';
+import type { EventSink } from '../../base/events.ts';
+import { hostFiles } from '../../config/files.ts';
+import type { Project, ResolvedImage } from '../../config/project.ts';
+import { loadBuiltinImage, loadProject } from '../../config/project.ts';
+import { missingInputs } from '../../config/resolved-image.ts';
+import { describeOrigin } from '../diagnostics.ts';
+import type { VerbContext } from '../verb.ts';
+
+/** A configuration set that mkimg brings along: `initrd`, `tools`. */
+function builtinDirectory(name: string): HostPath {
+  return hostPath(fileURLToPath(new URL(`../../../configs/${name}`, import.meta.url)));
+}
+
+/**
+ * Reads the configuration that a verb works on; remarks become notes.
+ * @throws ConfigurationError with all faults
+ */
+export async function readProject(context: VerbContext): Promise<Project> {
+  const { assignments, options, events } = context;
+  const result = await loadProject({ directory: options.directory, assignments, environment: process.env });
+  return accept(result, events);
+}
+
+/** @throws ConfigurationError for inputs that a build cannot do without */
+export function checkInputs(image: ResolvedImage): void {
+  const faults = missingInputs(image, hostFiles);
+  if (faults.length > 0) throw new ConfigurationError(faults);
+}
+
+/** The image of the default initrd of `main`. */
+export async function readInitrd(main: ResolvedImage, events: EventSink): Promise<ResolvedImage> {
+  const request = { name: 'default-initrd', directory: builtinDirectory('initrd'), inherit: main } as const;
+  const packages = main.config.InitrdPackages.map((name) => ({
+    setting: 'Packages',
+    text: name,
+    flag: `InitrdPackages=${name}`,
+  }));
+  return accept(
+    await loadBuiltinImage({ ...request, assignments: packages, environment: process.env }),
+    events,
+  );
+}
+
+/** `build`: programs that make images; `vm`: programs that run them. */
+export type ToolsProfile = 'build' | 'vm';
+
+/** The image of mkimg's own tools tree. */
+export async function readTools(
+  main: ResolvedImage,
+  profile: ToolsProfile,
+  events: EventSink,
+): Promise<ResolvedImage> {
+  const request = { name: 'tools', directory: builtinDirectory('tools'), inherit: main } as const;
+  const assignments = [{ setting: 'Profiles', text: profile, flag: `--profile=${profile}` }];
+  return accept(await loadBuiltinImage({ ...request, assignments, environment: process.env }), events);
+}
+
+function accept<T>(result: Result<T>, events: EventSink): T {
+  if (!result.ok) throw new ConfigurationError(result.diagnostics);
+  for (const warning of result.warnings) emitWarning(warning, events);
+  return result.value;
+}
+
+function emitWarning({ code, message, hint, origin }: Diagnostic, events: EventSink): void {
+  const place = origin === undefined ? undefined : describeOrigin(origin);
+  events.emit({
+    type: 'note',
+    level: 'warning',
+    code,
+    message: place === undefined ? message : `${place}: ${message}`,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
+import type { Json } from '../../base/canonical.ts';
+import type { ImageConfig, ResolvedImage } from '../../config/project.ts';
+import { openHostDigests } from '../../engine/digest.ts';
+import type { EngineEnvironment, EvaluationEnvironment, PresentTools } from '../../engine/environment.ts';
+import { defaultJobs } from '../../engine/executor.ts';
+import type { CacheLayout } from '../../engine/layout.ts';
+import { cacheDirectory, cacheLayout } from '../../engine/layout.ts';
+import { overlayMounter } from '../../engine/mounter.ts';
+import type { PublishTarget } from '../../engine/publish.ts';
+import { openSecretHash } from '../../engine/secret.ts';
+import { openStore } from '../../engine/store.ts';
+import { rootPasswordSecret } from '../../plan/image.ts';
+import { outputBase } from '../../plan/outputs.ts';
+import type { ToolsChoice } from '../../plan/project.ts';
+import { needsDefaultInitrd, planProject } from '../../plan/project.ts';
+import type { Plan } from '../../plan/step.ts';
+import type { Privileges } from '../../sandbox/namespace.ts';
+import { callerUid, currentMode, decidePrivileges } from '../../sandbox/namespace.ts';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { probeTools } from '../../sandbox/tools.ts';
+import type { ToolsRoot } from '../../sandbox/types.ts';
+import { catalogue } from '../../steps/catalogue.ts';
+import type { MetadataPolicy, ToolNeed } from '../../steps/implementation.ts';
+import type { VerbContext } from '../verb.ts';
+import { planFacts } from './facts.ts';
+import { checkInputs, readInitrd, readProject, readTools } from './project.ts';
+
+/** Everything a verb needs to plan and to tell what is up to date. */
+export interface Session {
+  readonly main: ResolvedImage;
+  readonly privileges: Privileges;
+  readonly environment: EvaluationEnvironment;
+  readonly secrets: ReadonlyMap<string, string>;
+}
+
+/** A session whose project is planned. */
+export interface BuildSession extends Session {
+  readonly plan: Plan;
+  readonly target: PublishTarget;
+}
+
+const hour = 3_600_000;
+
+/** Opens the store and reads the configuration; runs nothing but a look at the machine. */
+export async function openSession(context: VerbContext): Promise<Session> {
+  const { main } = await readProject(context);
+  const layout = cacheLayoutOf(main.config);
+  const store = await openStore(layout);
+  const privileges = await privilegesOfRun();
+  const environment: EvaluationEnvironment = {
+    store,
+    catalogue,
+    digests: await openHostDigests(hostPath(join(layout.state, 'digests.json'))),
+    ownership: privileges.mode === 'single-id' ? 'flat' : 'full',
+    identifyTools: (needs, tools) => identifyTools(needs, tools, layout),
+    metadataPolicy: metadataPolicy(main.config, context),
+  };
+  return { main, privileges, environment, secrets: new Map() };
+}
+
+/** Where mkimg keeps things for this configuration. */
+export function cacheLayoutOf(config: Pick<ImageConfig, 'CacheDirectory'>): CacheLayout {
+  const { CacheDirectory: setting } = config;
+  return cacheLayout(cacheDirectory({ setting, environment: process.env, uid: callerUid() }));
+}
+
+async function privilegesOfRun(): Promise<Privileges> {
+  const mode = currentMode();
+  return mode === undefined ? decidePrivileges() : { mode };
+}
+
+/** Plans the project: images, default initrd, and the tools tree where the host's tools do not do. */
+export async function openBuildSession(context: VerbContext): Promise<BuildSession> {
+  const session = await openSession(context);
+  const { main, environment } = session;
+  checkInputs(main);
+  const initrd = needsDefaultInitrd(main.config) ? await readInitrd(main, context.events) : undefined;
+  const secretHash = await openSecretHash(environment.store.layout.state);
+  const planWith = async (tools: ToolsChoice): Promise<Plan> => {
+    const first = await planOnce([]);
+    return planOnce(volatilePaths(main.config, environment.store.layout, first));
+
+    async function planOnce(volatileDirectories: readonly HostPath[]): Promise<Plan> {
+      const facts = await planFacts({ secretHash, buildArguments: context.rest, volatileDirectories });
+      return planProject({ main, tools, facts, ...(initrd === undefined ? {} : { initrd }) });
+    }
+  };
+  const plan = await planWith(await chooseTools(session, await planWith({ kind: 'host' }), context));
+  const secrets = secretsOf(initrd === undefined ? [main] : [main, initrd]);
+  return { ...session, secrets, plan, target: publishTarget(main.config, context) };
+}
+
+/** What builds write into, and so must not count as a source of builds. */
+function volatilePaths(config: ImageConfig, layout: CacheLayout, plan: Plan): readonly HostPath[] {
+  const outputs = plan.outputs.flatMap(({ name, link }) => (link === undefined ? [name] : [name, link]));
+  const checksums = checksumFile(config);
+  const names = [...outputs, ...(checksums === undefined ? [] : [checksums]), 'test-results'];
+  const paths = names.map((name) => hostPath(join(config.OutputDirectory, name)));
+  return [...paths, layout.root, ...(config.BuildDirectory === undefined ? [] : [config.BuildDirectory])];
+}
+
+async function chooseTools(
+  { main, environment }: Session,
+  plan: Plan,
+  context: VerbContext,
+): Promise<ToolsChoice> {
+  const { ToolsTree } = main.config;
+  const ownTree = async (): Promise<ToolsChoice> => ({
+    kind: 'image',
+    image: await readTools(main, 'build', context.events),
+  });
+  if (ToolsTree === 'no') return { kind: 'host' };
+  if (ToolsTree === 'default') return ownTree();
+  if (ToolsTree !== undefined) return { kind: 'path', path: ToolsTree };
+  const { missing } = await probeTools(needsOf(plan), { kind: 'host' }, probeCache(environment.store.layout));
+  return missing.length === 0 ? { kind: 'host' } : ownTree();
+}
+
+function needsOf(plan: Plan): readonly ToolNeed[] {
+  return [...new Set(plan.steps.map(({ kind }) => kind))].flatMap((kind) => catalogue[kind].tools);
+}
+
+function probeCache(layout: CacheLayout): HostPath {
+  return hostPath(join(layout.state, 'tools.json'));
+}
+
+async function identifyTools(
+  needs: readonly ToolNeed[],
+  tools: PresentTools,
+  layout: CacheLayout,
+): Promise<Json> {
+  const root: ToolsRoot = tools.kind === 'host' ? tools : { kind: 'tree', path: tools.path };
+  const { found } = await probeTools(needs, root, probeCache(layout));
+  return found.map(({ tool, version }) => [tool, version]);
+}
+
+function metadataPolicy(config: ImageConfig, { options }: VerbContext): MetadataPolicy {
+  const maxAge = 24 * hour;
+  if ('refresh' in options.extra || config.CacheOnly === 'never') return { refresh: 'always', maxAge };
+  return { refresh: config.CacheOnly === 'auto' ? 'aged' : 'never', maxAge };
+}
+
+function secretsOf(images: readonly ResolvedImage[]): ReadonlyMap<string, string> {
+  const secrets = new Map<string, string>();
+  for (const image of images) {
+    const password = image.config.RootPassword;
+    if (password !== undefined) secrets.set(rootPasswordSecret(image), password.value);
+  }
+  return secrets;
+}
+
+function publishTarget(config: ImageConfig, { options }: VerbContext): PublishTarget {
+  return {
+    directory: config.OutputDirectory,
+    mode: config.OutputMode ?? 0o666 & ~currentUmask(),
+    checksumFile: checksumFile(config),
+    replaceForeign: options.force > 0,
+  };
+}
+
+/** Node reads it only by setting it. Called before anything runs side by side. */
+function currentUmask(): number {
+  const mask = process.umask(0o077);
+  process.umask(mask);
+  return mask;
+}
+
+function checksumFile(config: ImageConfig): string | undefined {
+  return config.Checksum ? `${outputBase(config)}.SHA256SUMS` : undefined;
+}
+
+/** What the executor needs on top; only inside the namespace. */
+export function engineEnvironment(
+  session: Session,
+  { events, options, signal }: VerbContext,
+): EngineEnvironment {
+  const mode = session.privileges.mode;
+  return {
+    ...session.environment,
+    sandboxFor: ({ step, tools, signal: stepSignal }) =>
+      createSandbox({ mode, tools, events, signal: stepSignal, step, debug: options.debug }),
+    mounter: overlayMounter,
+    events,
+    signal,
+    jobs: defaultJobs(),
+    secrets: session.secrets,
+  };
+}
