@@ -5,6 +5,7 @@ import type { HostPath, Sha256 } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import { readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import type { HostInput } from '../plan/step.ts';
 import { fileDigest } from './content.ts';
 import { displayPath, walkTree } from './walk.ts';
 
@@ -14,7 +15,7 @@ import { displayPath, walkTree } from './walk.ts';
  */
 export interface HostDigests {
   /** @throws MkimgError `input-missing` or `input-unreadable` */
-  digest(path: HostPath): Promise<Sha256>;
+  digest(input: HostInput): Promise<Sha256>;
   /** Writes the cache of file digests back, if anything is new. */
   save(): Promise<void>;
 }
@@ -43,11 +44,12 @@ const keepDays = 30;
 /** Opens the cache of digests in `cacheFile`; a missing or damaged one is as good as an empty one. */
 export async function openHostDigests(cacheFile: HostPath): Promise<HostDigests> {
   const cache: DigestCache = { known: readCache(await readTextIfExists(cacheFile)), changed: false };
-  const memo = new Map<HostPath, Promise<Sha256>>();
+  const memo = new Map<string, Promise<Sha256>>();
   return {
-    digest: (path) => {
-      const found = memo.get(path) ?? digestInput(path, cache);
-      memo.set(path, found);
+    digest: (input) => {
+      const name = JSON.stringify(input);
+      const found = memo.get(name) ?? digestInput(input, cache);
+      memo.set(name, found);
       return found;
     },
     save: async () => {
@@ -70,12 +72,13 @@ function readCache(text: string | undefined): Map<string, CachedDigest> {
   }
 }
 
-async function digestInput(path: HostPath, cache: DigestCache): Promise<Sha256> {
+async function digestInput(input: HostInput, cache: DigestCache): Promise<Sha256> {
+  const path = input.$host;
   try {
     // Only here a symbolic link is followed: users put links in place of their directories.
     const stats = statSync(path);
     if (!stats.isDirectory()) return await entryDigest({ path: '', full: Buffer.from(path), stats }, cache);
-    return await directoryDigest(path, stats, cache);
+    return await directoryDigest(input, stats, cache);
   } catch (error) {
     throw inputFault(path, error);
   }
@@ -96,9 +99,9 @@ function inputFault(path: HostPath, error: unknown): unknown {
   });
 }
 
-async function directoryDigest(root: HostPath, stats: Stats, cache: DigestCache): Promise<Sha256> {
+async function directoryDigest(input: HostInput, stats: Stats, cache: DigestCache): Promise<Sha256> {
   const hash = createHash('sha256').update(`tree ${permissions(stats)}\0`);
-  for await (const entry of walkTree(root)) {
+  for await (const entry of walkTree(input.$host, input.exclude)) {
     hash
       .update(`${await entryDigest(entry, cache)} `)
       .update(entry.path, 'latin1')

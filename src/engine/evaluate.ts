@@ -109,7 +109,7 @@ export async function identify(
     inputs:
       (await inputIdentity(step.inputs, {
         ref: reference,
-        host: (path) => environment.digests.digest(path),
+        host: (input) => environment.digests.digest(input),
       })) ?? {},
     tools:
       tools.kind === 'tree'

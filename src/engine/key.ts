@@ -1,4 +1,4 @@
-import type { HostPath, StepKey } from '../base/brand.ts';
+import type { StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { digestJson } from '../base/canonical.ts';
 import type { HostInput, Ref, SecretInput, Unkeyed } from '../plan/step.ts';
@@ -10,7 +10,7 @@ export type SpecialInput = Ref | HostInput | SecretInput | Unkeyed<unknown>;
 /** What the parts of the inputs count as in the key. */
 export interface InputIdentity {
   ref(ref: Ref): Promise<Json>;
-  host(path: HostPath): Promise<Json>;
+  host(input: HostInput): Promise<Json>;
 }
 
 /** All that a key is made of. Whatever can change a step's output stands here, and nothing else does. */
@@ -60,7 +60,7 @@ export async function inputIdentity(inputs: unknown, identity: InputIdentity): P
 
 async function specialIdentity(input: SpecialInput, identity: InputIdentity): Promise<Json | undefined> {
   if ('$ref' in input) return { $ref: await identity.ref(input) };
-  if ('$host' in input) return { $host: await identity.host(input.$host) };
+  if ('$host' in input) return { $host: await identity.host(input) };
   if ('$secret' in input) return { $secret: input.digest };
   return undefined;
 }

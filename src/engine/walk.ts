@@ -23,12 +23,15 @@ const entriesPerTurn = 2000;
  * Everything below `root`, each directory's names in byte order, a directory before what is in it. Symbolic links are not
  * followed, other file systems are entered. The synchronous calls are several times faster here than the asynchronous
  * ones; the loop gives way to others now and then.
+ * @param without paths to leave out with all below them; they begin with `root`.
  */
-export async function* walkTree(root: string): AsyncGenerator<WalkEntry> {
+export async function* walkTree(root: string, without: readonly string[] = []): AsyncGenerator<WalkEntry> {
   const pending: string[] = namesOf(Buffer.from(root)).reverse();
-  const prefix = Buffer.from(`${root}/`).toString('latin1');
+  const prefix = latin1(`${root}/`);
+  const skipped = new Set(without.map(latin1));
   let sinceTurn = 0;
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    if (skipped.has(prefix + path)) continue;
     const full = Buffer.from(prefix + path, 'latin1');
     const stats = lstatSync(full);
     yield { path, full, stats };
@@ -38,6 +41,10 @@ export async function* walkTree(root: string): AsyncGenerator<WalkEntry> {
     sinceTurn += 1;
     if (sinceTurn % entriesPerTurn === 0) await nextTurn();
   }
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }
 
 function namesOf(directory: Buffer): string[] {

@@ -1,0 +1,62 @@
+import type { StepKind } from '../plan/step.ts';
+import { autologin } from './autologin.ts';
+import { buildDisk } from './build-disk.ts';
+import { buildUki } from './build-uki.ts';
+import { cleanTraces } from './clean-traces.ts';
+import { compress } from './compress.ts';
+import { copyTrees } from './copy-trees.ts';
+import { depmod } from './depmod.ts';
+import { extractKernels } from './extract-kernels.ts';
+import { firstboot } from './firstboot.ts';
+import { hwdb } from './hwdb.ts';
+import { identity } from './identity.ts';
+import type { StepImplementation } from './implementation.ts';
+import { installBootLoader } from './install-boot-loader.ts';
+import { joinInitrds } from './join-initrds.ts';
+import { makeInitrd } from './make-initrd.ts';
+import { mergeTree } from './merge-tree.ts';
+import { packCpio } from './pack-cpio.ts';
+import { packDirectory } from './pack-directory.ts';
+import { packKernelModules } from './pack-kernel-modules.ts';
+import { packTar } from './pack-tar.ts';
+import { pickNewest } from './pick-newest.ts';
+import { placeKernels } from './place-kernels.ts';
+import { presets } from './presets.ts';
+import { removeFiles } from './remove-files.ts';
+import { resolvePackages } from './resolve-packages.ts';
+import { runBuildScripts } from './run-build-scripts.ts';
+import { runScriptsStep } from './run-scripts.ts';
+import { sysusers } from './sysusers.ts';
+import { tmpfiles } from './tmpfiles.ts';
+
+/** What runs each kind of step. */
+export const catalogue = {
+  'resolve-packages': resolvePackages,
+  'copy-trees': copyTrees,
+  'merge-tree': mergeTree,
+  'run-scripts': runScriptsStep,
+  'run-build-scripts': runBuildScripts,
+  'remove-files': removeFiles,
+  'place-kernels': placeKernels,
+  depmod,
+  hwdb,
+  sysusers,
+  tmpfiles,
+  presets,
+  identity,
+  firstboot,
+  autologin,
+  'make-initrd': makeInitrd,
+  'install-boot-loader': installBootLoader,
+  'clean-traces': cleanTraces,
+  'pack-cpio': packCpio,
+  'pack-tar': packTar,
+  'pack-directory': packDirectory,
+  'pack-kernel-modules': packKernelModules,
+  'join-initrds': joinInitrds,
+  'extract-kernels': extractKernels,
+  'build-uki': buildUki,
+  'build-disk': buildDisk,
+  'pick-newest': pickNewest,
+  compress,
+} as const satisfies { readonly [K in StepKind]: StepImplementation<K> };
