@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { formatStanzas, parseStanzas, words } from './deb822.ts';
 import type { HostInput } from './inputs.ts';
 import type { AptRepository } from './repositories.ts';
@@ -102,6 +103,19 @@ export function formatAptSources(entries: readonly SourcesEntry[]): string {
       ...optional('Signed-By', entry.signedBy),
       ...optional('Trusted', entry.trusted === true ? 'yes' : undefined),
     ]),
+  );
+}
+
+/**
+ * Text of the sources file that an image gets which has apt: the repositories it was made from, with the keyrings where
+ * the distribution's keyring package puts them.
+ */
+export function formatImageSources(repositories: readonly AptRepository[]): string {
+  return formatAptSources(
+    repositories.map(({ signedBy, ...entry }) => ({
+      ...entry,
+      ...(signedBy === undefined ? {} : { signedBy: `/usr/share/keyrings/${basename(signedBy.$host)}` }),
+    })),
   );
 }
 

@@ -1,0 +1,193 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
+import { MkimgError } from '../../base/errors.ts';
+import type { ResolvedPackage } from '../../distro/resolved.ts';
+import { sandboxPath } from '../../sandbox/bubblewrap.ts';
+import type { Mount } from '../../sandbox/types.ts';
+import type { BuildContext } from '../implementation.ts';
+
+/** Where things stand that only the installation sees; /run is empty and thrown away. */
+const inside = { packages: '/run/mkimg/packages', programs: '/run/mkimg/programs' } as const;
+
+export interface DpkgOptions {
+  readonly documentation: boolean;
+  /** Keep maintainer scripts from building initrds and boot entries. */
+  readonly bootable: boolean;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * Patterns for documentation in the form of dpkg's path filters. The directories of manual pages stay, because
+ * update-alternatives puts links into them; copyright files stay, because licences demand it.
+ */
+const documentationFilters = [
+  '--path-exclude=/usr/share/doc/*',
+  '--path-include=/usr/share/doc/*/copyright',
+  '--path-exclude=/usr/share/man/*/*',
+  '--path-exclude=/usr/share/info/*',
+  '--path-exclude=/usr/share/groff/*',
+  '--path-exclude=/usr/share/gtk-doc/*',
+];
+
+/** The same for tar, which unpacks the base set before dpkg does; what is missing then comes with dpkg. */
+export const documentationTarExcludes = ['doc', 'man', 'info', 'groff', 'gtk-doc'].map(
+  (name) => `--exclude=./usr/share/${name}/*`,
+);
+
+/** What is common to all runs of dpkg: nothing is asked, nothing is logged, nothing waits for the disk. */
+export function dpkgArgv(options: Pick<DpkgOptions, 'documentation'>, action: readonly string[]): string[] {
+  return [
+    ...['--log=/dev/null', '--force-unsafe-io', '--force-confdef', '--force-confold'],
+    ...(options.documentation ? [] : documentationFilters),
+    ...action,
+  ];
+}
+
+export interface UnpackAction {
+  readonly packages: readonly Pick<ResolvedPackage, 'sha256'>[];
+  /** Unpack although pre-dependencies are not configured. */
+  readonly force: boolean;
+}
+
+/** Arguments for dpkg to unpack package files of the pool; triggers wait for the end. */
+export function unpackArgv({ packages, force }: UnpackAction): string[] {
+  return [
+    ...(force ? ['--force-depends'] : []),
+    ...['--no-triggers', '--unpack'],
+    ...packages.map((entry) => `${inside.packages}/${entry.sha256}.deb`),
+  ];
+}
+
+/** How dpkg calls a package among those of several architectures. */
+export function dpkgName(entry: Pick<ResolvedPackage, 'name' | 'architecture'>): string {
+  return entry.architecture === 'all' ? entry.name : `${entry.name}:${entry.architecture}`;
+}
+
+/** Environment of maintainer scripts. */
+export function maintainerEnvironment(options: DpkgOptions): Record<string, string> {
+  return {
+    ...options.environment,
+    DEBIAN_FRONTEND: 'noninteractive',
+    DEBCONF_NONINTERACTIVE_SEEN: 'true',
+    // The programs below stand in for those that would do work which later steps do better.
+    PATH: `${inside.programs}:${sandboxPath}`,
+    SYSTEMD_OFFLINE: '1',
+    SYSTEMD_HWDB_UPDATE_BYPASS: '1',
+    ...(options.bootable ? { KERNEL_INSTALL_BYPASS: '1', INITRD: 'No' } : {}),
+  };
+}
+
+/** Programs that do nothing while packages are set up. depmod alone takes longer than a small system's packages. */
+function idlePrograms(options: DpkgOptions): string[] {
+  return options.bootable ? ['depmod', 'update-initramfs'] : [];
+}
+
+/** Runs the tree's own dpkg inside the tree, where maintainer scripts find the system that they expect. */
+export class Dpkg {
+  readonly #root: HostPath;
+  readonly #options: DpkgOptions;
+  readonly #context: BuildContext;
+  readonly #names = new Map<string, string>();
+
+  constructor(root: HostPath, options: DpkgOptions, context: BuildContext) {
+    this.#root = root;
+    this.#options = options;
+    this.#context = context;
+  }
+
+  /** Writes the programs that are mounted over the tree while dpkg runs. */
+  async prepare(): Promise<void> {
+    const programs = this.#programs();
+    await mkdir(programs, { recursive: true });
+    await writeProgram(join(programs, 'policy-rc.d'), '#!/bin/sh\nexit 101\n');
+    for (const name of idlePrograms(this.#options))
+      await writeProgram(join(programs, name), '#!/bin/sh\nexit 0\n');
+  }
+
+  async unpack(packages: readonly ResolvedPackage[], force: boolean): Promise<void> {
+    for (const entry of packages) this.#names.set(entry.sha256, entry.name);
+    await this.#run(unpackArgv({ packages, force }), 'unpacking packages');
+  }
+
+  async configure(packages: readonly ResolvedPackage[], force: boolean): Promise<void> {
+    if (packages.length === 0) return;
+    const options = [...(force ? ['--force-depends'] : []), '--no-triggers'];
+    await this.#run([...options, '--configure', ...packages.map(dpkgName)], 'setting up packages');
+  }
+
+  /** Configures all that is unpacked; `triggers` says whether to run what it left for later, too. */
+  async configurePending({ force, triggers }: { force: boolean; triggers: boolean }): Promise<void> {
+    const options = [...(force ? ['--force-depends'] : []), ...(triggers ? [] : ['--no-triggers'])];
+    await this.#run([...options, '--configure', '--pending'], 'setting up packages');
+  }
+
+  /** Removes packages with their configuration; dpkg refuses when others depend on them. */
+  async purge(names: readonly string[]): Promise<void> {
+    await this.#run(['--purge', '--', ...names], 'removing packages');
+  }
+
+  async #run(action: readonly string[], purpose: string): Promise<void> {
+    const programs = this.#programs();
+    const mounts: Mount[] = [
+      { source: this.#context.packagePool, target: inside.packages, mode: 'ro' },
+      { source: programs, target: inside.programs, mode: 'ro' },
+      // invoke-rc.d and deb-systemd-invoke look for it here only; it keeps them from starting services.
+      { source: hostPath(join(programs, 'policy-rc.d')), target: '/usr/sbin/policy-rc.d', mode: 'ro' },
+    ];
+    try {
+      await this.#context.sandbox.run({
+        tool: 'dpkg',
+        argv: dpkgArgv(this.#options, action),
+        root: this.#root,
+        mounts,
+        env: maintainerEnvironment(this.#options),
+        purpose,
+      });
+    } catch (error) {
+      throw explainDpkgFailure(error, { names: this.#names, origin: this.#context.origin });
+    }
+  }
+
+  #programs(): HostPath {
+    return hostPath(join(this.#context.work, 'dpkg-programs'));
+  }
+}
+
+async function writeProgram(path: string, text: string): Promise<void> {
+  await writeFile(path, text);
+  await chmod(path, 0o755);
+}
+
+interface DpkgFailure {
+  /** Names of package files by their SHA-256. */
+  readonly names: ReadonlyMap<string, string>;
+  readonly origin: MkimgError['origin'];
+}
+
+/** Names the package that dpkg failed at and what it failed to do; the error itself when dpkg says nothing of a package. */
+export function explainDpkgFailure(error: unknown, { names, origin }: DpkgFailure): unknown {
+  if (!(error instanceof MkimgError) || error.code !== 'tool-failed') return error;
+  if (error.tail.some((line) => line.includes('No space left on device'))) {
+    return new MkimgError('disk-full', 'The disk is full: packages could not be unpacked.', {
+      hint: 'Free some space below the cache directory, or choose another with --cache-directory.',
+      tail: error.tail,
+      cause: error,
+    });
+  }
+  const tail = error.tail.map((line) =>
+    line.replace(/\S*?([0-9a-f]{64})\.deb/, (file, sha: string) => names.get(sha) ?? file),
+  );
+  const index = tail.findIndex((line) => /^dpkg: error processing (package|archive) /.test(line));
+  const [, name = '', action = ''] = /processing \w+ (\S+) \(([^)]*)\)/.exec(tail[index] ?? '') ?? [];
+  if (name === '') return error;
+  const reason = (tail[index + 1] ?? '').trim();
+  return new MkimgError('package-failed', `The package ${name} failed (dpkg ${action}): ${reason}`, {
+    hint: "The lines above dpkg's message are what its maintainer script wrote.",
+    tail,
+    cause: error,
+    ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
+    ...(origin === undefined ? {} : { origin }),
+  });
+}
