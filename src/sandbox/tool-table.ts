@@ -32,7 +32,7 @@ function systemdRows(debianPackage: string, names: readonly string[]): readonly 
 
 /** Every program that mkimg starts, by name. */
 export const toolTable: ReadonlyMap<string, ToolRow> = new Map([
-  ...rows('apt', ['apt-cache', 'apt-config', 'apt-get', 'apt-key', 'apt-mark']),
+  ...rows('apt', ['apt-cache', 'apt-config', 'apt-get', 'apt-mark']),
   ...rows('apt-utils', ['apt-ftparchive']),
   ...rows('bash', ['bash']),
   ...rows('binutils', ['objcopy', 'objdump']),
@@ -79,7 +79,8 @@ export const toolTable: ReadonlyMap<string, ToolRow> = new Map([
   ...rows('libc-bin', ['getent', 'ldconfig', 'localedef']),
   ...rows('mount', ['mount', 'umount']),
   ...rows('mtools', ['mcopy', 'mdir', 'mformat', 'mmd']),
-  ...rows('openssh-client', ['ssh', 'ssh-keygen'], { versionArgv: ['-V'] }),
+  ...rows('openssh-client', ['ssh'], { versionArgv: ['-V'] }),
+  ...rows('openssh-client', ['ssh-keygen'], { versionArgv: undefined }),
   ...rows('openssl', ['openssl'], { versionArgv: ['version'] }),
   ...rows('passwd', ['chpasswd', 'groupadd', 'useradd', 'usermod'], { versionArgv: undefined }),
   ...rows('pigz', ['pigz']),

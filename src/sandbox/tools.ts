@@ -205,8 +205,9 @@ class VersionCache {
   }
 
   async save(): Promise<void> {
-    if (this.#isChanged)
-      await writeFileAtomically(this.#file, JSON.stringify(Object.fromEntries(this.#versions)));
+    if (!this.#isChanged) return;
+    await mkdir(parentOf(this.#file), { recursive: true });
+    await writeFileAtomically(this.#file, JSON.stringify(Object.fromEntries(this.#versions)));
   }
 }
 
