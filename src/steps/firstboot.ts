@@ -6,9 +6,9 @@ import type { StepInputs } from '../plan/vocabulary.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import { isAccountField, withPasswordHash, withShadowedPassword, withShell } from './accounts.ts';
-import { buildrootMount } from './buildroot.ts';
+import { withAssignments } from './assignments.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
-import { editText } from './tree-files.ts';
+import { editText, makeText } from './tree-files.ts';
 
 type Settings = Opened<StepInputs['firstboot']>;
 
@@ -16,27 +16,20 @@ type Settings = Opened<StepInputs['firstboot']>;
  * Answers the questions of the first boot, in the tree itself and as credentials in usr/lib/credstore, from which
  * systemd takes them again when /etc was emptied. Initrds have no such boot and get no credentials.
  *
- * The time zone and root's account are written here and not by systemd-firstboot: it would check the zone against the
- * tools' tzdata, take the password from its argv, lock root when only a shell is given, and write today's date.
+ * systemd-firstboot is not used: what it writes depends on where it comes from (Debian 12's puts the locale into
+ * etc/default/locale, which Debian 13 replaces by a link at boot), it checks time zones against the tools' tzdata, takes the
+ * password from its argv, and dates the change of the password by the clock.
  */
 export const firstboot: TreeStep<'firstboot'> = {
   output: 'tree',
   version: 1,
-  tools: [
-    { tool: 'systemd-firstboot', reason: 'to set locale, keymap and host name' },
-    { tool: 'openssl', reason: 'to hash the root password' },
-  ],
+  tools: [{ tool: 'openssl', reason: 'to hash the root password' }],
   async run(inputs, root, context) {
     const tree = treeAt(root);
-    const options = firstbootOptions(inputs);
-    if (options.length > 0) {
-      await context.sandbox.run({
-        tool: 'systemd-firstboot',
-        argv: ['--root=/buildroot', '--force', ...options],
-        mounts: [buildrootMount(root)],
-        purpose: 'setting locale, keymap and host name',
-      });
-    }
+    checkValues(inputs);
+    await setLocale(tree, inputs);
+    if (inputs.keymap !== undefined) await setKeymap(tree, inputs.keymap);
+    if (inputs.hostname !== undefined) await tree.writeText(treePath('etc/hostname'), `${inputs.hostname}\n`);
     if (inputs.timezone !== undefined) await setTimezone(tree, inputs.timezone);
     if (inputs.rootShell !== undefined) await setRootShell(tree, inputs.rootShell);
     const hash = await rootPasswordHash(inputs, tree, context);
@@ -47,15 +40,30 @@ export const firstboot: TreeStep<'firstboot'> = {
   },
 };
 
-/** What systemd-firstboot is told, on its command line, which everybody can read. */
-export function firstbootOptions(settings: Omit<Settings, 'base' | 'rootPassword'>): string[] {
-  const options: readonly (readonly [string, string | undefined])[] = [
-    ['--locale', settings.locale],
-    ['--locale-messages', settings.localeMessages],
-    ['--keymap', settings.keymap],
-    ['--hostname', settings.hostname],
-  ];
-  return options.flatMap(([option, value]) => (value === undefined ? [] : [`${option}=${value}`]));
+function checkValues({ locale, localeMessages, keymap, hostname }: Settings): void {
+  for (const value of [locale, localeMessages, keymap, hostname]) {
+    if (value === undefined || /^[A-Za-z0-9_.@?-]+$/.test(value)) continue;
+    throw new MkimgError('bad-first-boot-setting', `Cannot use '${value}' as locale, keymap or host name.`, {
+      hint: 'Letters, digits and the characters . _ @ - are possible.',
+      class: 'usage',
+    });
+  }
+}
+
+async function setLocale(tree: Tree, { locale, localeMessages }: Settings): Promise<void> {
+  if (locale === undefined && localeMessages === undefined) return;
+  const file = treePath('etc/locale.conf');
+  await makeText(tree, file, (text) => withAssignments(text, { LANG: locale, LC_MESSAGES: localeMessages }));
+  const isDebian = await tree.exists(treePath('etc/debian_version'));
+  // Debian's PAM services read the locale here. Debian 13 makes the link itself, at boot.
+  if (isDebian && (await tree.readLink(file)) === undefined) {
+    await tree.symlink(treePath('etc/default/locale'), '../locale.conf');
+  }
+}
+
+/** vconsole.conf(5) is a link to default/keyboard in Debian 13. */
+async function setKeymap(tree: Tree, keymap: string): Promise<void> {
+  await makeText(tree, treePath('etc/vconsole.conf'), (text) => withAssignments(text, { KEYMAP: keymap }));
 }
 
 interface Credential {
@@ -118,8 +126,8 @@ async function setRootShell(tree: Tree, shell: string): Promise<void> {
 
 async function setRootPassword(tree: Tree, hash: string): Promise<void> {
   const shadow = treePath('etc/shadow');
-  const edited = await editText(tree, shadow, (text) => withPasswordHash(text, 'root', hash));
-  if (edited === undefined) await tree.writeText(shadow, withPasswordHash('', 'root', hash), 0o600);
+  if (!(await tree.exists(shadow))) await tree.writeText(shadow, '', 0o600);
+  await editText(tree, shadow, (text) => withPasswordHash(text, 'root', hash));
   await editText(tree, treePath('etc/passwd'), (passwd) => withShadowedPassword(passwd, 'root'));
 }
 

@@ -2,9 +2,8 @@ import { treePath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
+import { withAssignments } from './assignments.ts';
 import type { TreeStep } from './implementation.ts';
-import type { OsReleaseAdditions } from './os-release.ts';
-import { withOsRelease } from './os-release.ts';
 import { editText } from './tree-files.ts';
 
 /** Where os-release(5) may be. Only regular files are edited: links among them lead to one that is. */
@@ -22,9 +21,9 @@ export const identity: TreeStep<'identity'> = {
   async run(inputs, root) {
     const tree = treeAt(root);
     await editOsRelease(tree, {
-      ...(inputs.imageId === undefined ? {} : { IMAGE_ID: inputs.imageId }),
-      ...(inputs.imageVersion === undefined ? {} : { IMAGE_VERSION: inputs.imageVersion }),
-      ...(inputs.hostname === undefined ? {} : { DEFAULT_HOSTNAME: inputs.hostname }),
+      IMAGE_ID: inputs.imageId,
+      IMAGE_VERSION: inputs.imageVersion,
+      DEFAULT_HOSTNAME: inputs.hostname,
     });
     await tree.writeText(treePath('etc/machine-id'), `${inputs.machineId}\n`, 0o444);
     await tree.remove(treePath('var/lib/dbus/machine-id'));
@@ -32,13 +31,16 @@ export const identity: TreeStep<'identity'> = {
   },
 };
 
-async function editOsRelease(tree: Tree, additions: OsReleaseAdditions): Promise<void> {
+async function editOsRelease(
+  tree: Tree,
+  values: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
   let found = false;
   for (const file of releaseFiles) {
     const path = treePath(file);
     if ((await tree.type(path)) !== 'file') continue;
     found = true;
-    await editText(tree, path, (text) => withOsRelease(text, additions));
+    await editText(tree, path, (text) => withAssignments(text, values));
   }
   if (!found) {
     throw new MkimgError('tree-not-populated', 'The image has no usr/lib/os-release.', {

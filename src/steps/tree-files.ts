@@ -29,3 +29,9 @@ export async function editText(
   if (edited !== text) await replaceText(tree, path, edited);
   return edited;
 }
+
+/** Edits a text of the tree in place, or makes it from an empty one; links are followed inside the tree. */
+export async function makeText(tree: Tree, path: TreePath, edit: (text: string) => string): Promise<void> {
+  if ((await editText(tree, path, edit)) !== undefined) return;
+  await tree.writeText(treePath(relative(tree.root, await tree.resolve(path))), edit(''));
+}

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { treePath } from '../../../src/base/brand.ts';
 import { autologinDropIn, autologinGettys } from '../../../src/steps/autologin.ts';
-import {
-  firstbootCredentials,
-  firstbootOptions,
-  passwordHashArgv,
-  passwordSalt,
-} from '../../../src/steps/firstboot.ts';
+import { firstbootCredentials, passwordHashArgv, passwordSalt } from '../../../src/steps/firstboot.ts';
 import { helperPrograms } from '../../../src/steps/script-helpers.ts';
 import { tmpfilesArgv } from '../../../src/steps/tmpfiles.ts';
 import { traces } from '../../../src/steps/traces.ts';
@@ -42,11 +37,6 @@ describe('tmpfiles', () => {
 
 describe('firstboot', () => {
   const settings = { locale: 'C.UTF-8', timezone: 'UTC', hostname: 'box', rootShell: '/bin/sh' };
-
-  it('tells systemd-firstboot only what it should set', () => {
-    expect(firstbootOptions(settings)).toEqual(['--locale=C.UTF-8', '--hostname=box']);
-    expect(firstbootOptions({})).toEqual([]);
-  });
 
   it('keeps secrets unreadable and the host name out of the credentials', () => {
     expect(firstbootCredentials(settings, '$6$x$y')).toEqual([

@@ -1,17 +1,11 @@
-/** Settings of os-release(5) that an image builder adds. */
-export interface OsReleaseAdditions {
-  readonly IMAGE_ID?: string;
-  readonly IMAGE_VERSION?: string;
-  readonly DEFAULT_HOSTNAME?: string;
-}
-
 /**
- * os-release(5) with these settings: lines that assign them are replaced where they stand, others are added at the end.
- * Every other line stays byte for byte, comments included.
+ * A text of shell-like assignments, as os-release(5), locale.conf(5) and vconsole.conf(5) have it, with these values: lines
+ * that assign them are replaced where they stand, others are added at the end; undefined ones are left alone. Every other
+ * line stays byte for byte, comments included.
  */
-export function withOsRelease(text: string, additions: OsReleaseAdditions): string {
+export function withAssignments(text: string, values: Readonly<Record<string, string | undefined>>): string {
   const pending = new Map(
-    Object.entries(additions).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   const written = new Set<string>();
   const lines: string[] = [];
