@@ -26,7 +26,9 @@ export const buildDisk: FileStep<'build-disk'> = {
   tools: [
     { tool: 'systemd-repart', minimum: '254', reason: 'to lay out the disk image' },
     { tool: 'mke2fs', minimum: '1.47.1', reason: 'to make the root file system' },
+    { tool: 'debugfs', reason: 'to set times in the root file system' },
     { tool: 'mkfs.fat', reason: 'to make the EFI system partition' },
+    { tool: 'mmd', reason: 'to make directories in the EFI system partition' },
     { tool: 'mcopy', reason: 'to fill the EFI system partition' },
   ],
   async run(inputs, target, context) {

@@ -20,24 +20,29 @@ export function compressionSuffix(compression: Compression): string {
 
 const input = '/input/file';
 
-/** The program that compresses `/input/file` to its standard output. The result does not depend on the number of CPUs. */
+/** Program and options that compress standard input, or named files. The result does not depend on the number of CPUs. */
+export function compressionCommand(
+  compression: ActiveCompression,
+): readonly [tool: string, ...options: string[]] {
+  const level = `-${compression.level}`;
+  switch (compression.algorithm) {
+    case 'zstd':
+      return ['zstd', '-q', '-T0', ...(compression.level > 19 ? ['--ultra'] : []), level];
+    case 'xz':
+      // The kernel's decompressor knows no CRC64, xz's default.
+      return ['xz', '-q', '-T0', '--check=crc32', level];
+    case 'gz':
+      return ['gzip', '-q', '-n', level];
+  }
+}
+
+/** The program that compresses `/input/file` to its standard output. */
 export function compressionRun(
   compression: ActiveCompression,
   source: HostPath,
 ): Pick<RunRequest, 'tool' | 'argv' | 'mounts'> {
-  const level = `-${compression.level}`;
-  const mounts = [{ source, target: input, mode: 'ro' as const }];
-  switch (compression.algorithm) {
-    case 'zstd': {
-      const ultra = compression.level > 19 ? ['--ultra'] : [];
-      return { tool: 'zstd', argv: ['-q', '-T0', ...ultra, level, '-c', '--', input], mounts };
-    }
-    case 'xz':
-      // The kernel's decompressor knows no CRC64, xz's default.
-      return { tool: 'xz', argv: ['-q', '-T0', '--check=crc32', level, '-c', '--', input], mounts };
-    case 'gz':
-      return { tool: 'gzip', argv: ['-q', '-n', level, '-c', '--', input], mounts };
-  }
+  const [tool, ...options] = compressionCommand(compression);
+  return { tool, argv: [...options, '-c', '--', input], mounts: [{ source, target: input, mode: 'ro' }] };
 }
 
 /** Compresses a file into a new one. */

@@ -88,7 +88,8 @@ export async function archiveEntries(
   });
 }
 
-function linkGroup({ file, stats }: WalkedEntry): string | undefined {
+/** Names the file behind several names; undefined for a file with one. */
+export function linkGroup({ file, stats }: WalkedEntry): string | undefined {
   if (stats.nlink < 2 || stats.isDirectory()) return undefined;
   // Overlay file systems use the upper bits of inode numbers, which a double would round away.
   const { dev, ino } = Number.isSafeInteger(stats.ino) ? stats : lstatSync(file, { bigint: true });

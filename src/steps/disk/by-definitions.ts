@@ -7,6 +7,7 @@ import { treeAt } from '../../sandbox/tree.ts';
 import type { BuildContext } from '../implementation.ts';
 import { buildroot } from '../script-environment.ts';
 import { stageBootFiles } from './boot-files.ts';
+import { copyDirectoryInode } from './hidden.ts';
 import type { DiskRequest } from './in-place.ts';
 import { workInside } from './in-place.ts';
 import { fitsInMemory } from './memory.ts';
@@ -25,7 +26,8 @@ export async function buildByDefinitions(
   context: BuildContext,
 ): Promise<readonly RepartPartition[]> {
   const mounts = [...(await bootMounts(request, context)), ...definitionMounts(request)];
-  const { blocks } = await measureTree(request.inputs.tree.root, [], context.signal);
+  const { tree, epoch } = request.inputs;
+  const { blocks } = await measureTree(tree.root, { hidden: [], epoch }, context.signal);
   if (await fitsInMemory(blocks * blockBytes)) {
     try {
       return await runRepart(request, mounts, context);
@@ -47,9 +49,12 @@ async function bootMounts(request: DiskRequest, context: BuildContext): Promise<
   const tree = treeAt(inputs.tree.root);
   const mounts: Mount[] = [];
   for (const place of ['efi', 'boot'] as const) {
-    const isThere = (await tree.type(treePath(place))) === 'directory';
-    if (isThere) mounts.push({ source: stage[place], target: join(buildroot, place), mode: 'ro' });
-    else if (bootFiles.some((file) => file.place === place)) throw mountPointMissing(place);
+    if ((await tree.type(treePath(place))) === 'directory') {
+      await copyDirectoryInode(await tree.resolve(treePath(place)), stage[place]);
+      mounts.push({ source: stage[place], target: join(buildroot, place), mode: 'ro' });
+    } else if (bootFiles.some((file) => file.place === place)) {
+      throw mountPointMissing(place);
+    }
   }
   return mounts;
 }

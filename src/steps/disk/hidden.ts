@@ -27,15 +27,16 @@ export async function hiddenMounts(
     if ((await tree.type(place)) !== 'directory' || (await tree.list(place)).length === 0) continue;
     const real = await tree.resolve(place);
     const source = hostPath(join(work, `empty-${mounts.length}`));
+    await mkdir(source);
     await copyDirectoryInode(real, source);
     mounts.push({ source, target: join(buildroot, relative(root, real)), mode: 'ro' });
   }
   return mounts;
 }
 
-async function copyDirectoryInode(from: HostPath, to: HostPath): Promise<void> {
+/** Gives a directory the owner, mode and times of another. */
+export async function copyDirectoryInode(from: HostPath, to: HostPath): Promise<void> {
   const { mode, uid, gid, atime, mtime } = await lstat(from);
-  await mkdir(to);
   await chown(to, uid, gid);
   await chmod(to, mode & 0o7777);
   await utimes(to, atime, mtime);

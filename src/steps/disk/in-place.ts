@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
 import type { Opened } from '../../plan/step.ts';
 import type { StepInputs } from '../../plan/vocabulary.ts';
 import type { Mount } from '../../sandbox/types.ts';
@@ -9,7 +10,14 @@ import type { BuildContext } from '../implementation.ts';
 import { buildroot } from '../script-environment.ts';
 import type { BootFile } from './esp.ts';
 import { espContent } from './esp.ts';
-import { fatEnvironment, mcopyArgv, mke2fsArgv, mkfsFatArgv, mmdArgv } from './file-systems.ts';
+import {
+  accessTimeScript,
+  fatEnvironment,
+  mcopyArgv,
+  mke2fsArgv,
+  mkfsFatArgv,
+  mmdArgv,
+} from './file-systems.ts';
 import { hiddenMounts } from './hidden.ts';
 import type { RepartPartition } from './repart.ts';
 import { builtInDefinitions, parseRepartOutput, repartArgv, reproducibleEnvironment } from './repart.ts';
@@ -45,14 +53,14 @@ export async function buildInPlace(
   const mounts: Mount[] = [{ source: tree, target: buildroot, mode: 'ro' }, ...hidden];
   const usage = await measureTree(
     tree,
-    hidden.map(({ target }) => relative(buildroot, target)),
+    { hidden: hidden.map(({ target }) => relative(buildroot, target)), epoch: inputs.epoch },
     context.signal,
   );
   const partitions = await layOut(request, usage, context);
   const root = partitions.find(({ type }) => type === `root-${inputs.architecture}`);
   const esp = partitions.find(({ type }) => type === 'esp');
   if (root === undefined) throw new Error('internal: systemd-repart made no root partition');
-  const jobs = [() => fillRoot({ request, partition: root, mounts }, context)];
+  const jobs = [() => fillRoot({ request, partition: root, mounts, oldAccess: usage.oldAccess }, context)];
   if (esp !== undefined && bootFiles !== undefined) {
     jobs.push(() => fillEsp({ request, partition: esp, files: bootFiles }, context));
   }
@@ -95,9 +103,11 @@ interface RootFilling {
   readonly request: DiskRequest;
   readonly partition: RepartPartition;
   readonly mounts: readonly Mount[];
+  readonly oldAccess: readonly Buffer[];
 }
 
-async function fillRoot({ request, partition, mounts }: RootFilling, context: BuildContext): Promise<void> {
+async function fillRoot(filling: RootFilling, context: BuildContext): Promise<void> {
+  const { request, partition, mounts } = filling;
   const { seed, epoch } = request.inputs;
   await context.sandbox.run({
     tool: 'mke2fs',
@@ -113,6 +123,28 @@ async function fillRoot({ request, partition, mounts }: RootFilling, context: Bu
     mounts: [...mounts, { source: context.work, target: workInside, mode: 'rw' }],
     env: reproducibleEnvironment(epoch),
     purpose: 'filling the root partition',
+  });
+  if (filling.oldAccess.length > 0) await setAccessTimes(filling, context);
+}
+
+/**
+ * mke2fs clamps access times to the epoch like all others, which leaves those that are older: they differ between two
+ * copies of one tree.
+ */
+async function setAccessTimes(filling: RootFilling, context: BuildContext): Promise<void> {
+  const { request, partition, oldAccess } = filling;
+  const script = join(context.work, 'access-times');
+  await writeFile(script, accessTimeScript(oldAccess, request.inputs.epoch));
+  await context.sandbox.run({
+    tool: 'debugfs',
+    argv: [
+      ['-w', '-f', join(workInside, basename(script))],
+      [`${join(workInside, basename(request.image))}?offset=${partition.offset}`],
+    ].flat(),
+    mounts: [{ source: context.work, target: workInside, mode: 'rw' }],
+    env: reproducibleEnvironment(request.inputs.epoch),
+    stdout: { file: hostPath(join(context.work, 'access-times.log')) },
+    purpose: 'setting access times in the root partition',
   });
 }
 

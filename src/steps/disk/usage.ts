@@ -18,23 +18,36 @@ const inlineLinkBytes = 59;
 const compressionLimit = 8;
 const mebibyte = 1024 * 1024;
 
-/** Measures a tree. Of the directories named in `hidden` (relative to the root) the content does not count. */
+export interface MeasuredTree extends TreeUsage {
+  /** Paths of what was read or made before the epoch, and not since. */
+  readonly oldAccess: readonly Buffer[];
+}
+
+export interface MeasureOptions {
+  /** Directories, relative to the root, whose content does not count. */
+  readonly hidden: readonly string[];
+  /** Seconds. */
+  readonly epoch: number;
+}
+
+/** Looks at all of a tree once. */
 export async function measureTree(
   root: HostPath,
-  hidden: readonly string[],
+  options: MeasureOptions,
   signal: AbortSignal,
-): Promise<TreeUsage> {
-  const prefixes = hidden.map((path) => Buffer.from(`${path}/`));
+): Promise<MeasuredTree> {
+  const prefixes = options.hidden.map((path) => Buffer.from(`${path}/`));
   const seen = new Set<string>();
+  const oldAccess: Buffer[] = [];
   let blocks = 1;
   let inodes = 1;
   for await (const entry of walkTree(root, signal)) {
-    if (isCounted(entry, seen) && !prefixes.some((prefix) => startsWith(entry.path, prefix))) {
-      inodes += 1;
-      blocks += blocksOf(entry.stats);
-    }
+    if (prefixes.some((prefix) => startsWith(entry.path, prefix)) || !isCounted(entry, seen)) continue;
+    inodes += 1;
+    blocks += blocksOf(entry.stats);
+    if (entry.stats.atimeMs < options.epoch * 1000) oldAccess.push(entry.path);
   }
-  return { blocks, inodes };
+  return { blocks, inodes, oldAccess };
 }
 
 function isCounted(entry: WalkedEntry, seen: Set<string>): boolean {
