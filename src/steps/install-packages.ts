@@ -4,7 +4,6 @@ import { treePath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import { architectures } from '../distro/architectures.ts';
 import type { InstalledPackage } from '../distro/dpkg-status.ts';
-import { parseDpkgStatus } from '../distro/dpkg-status.ts';
 import { unpackRounds } from '../distro/package-order.ts';
 import type { ResolvedPackage } from '../distro/resolved.ts';
 import { parseResolvedPackages } from '../distro/resolved.ts';
@@ -14,6 +13,7 @@ import { extractPackages, layOutTree } from './apt/bootstrap.ts';
 import { Dpkg } from './apt/dpkg.ts';
 import { fetchPackages } from './apt/fetch.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
+import { installedPackages } from './installed-packages.ts';
 
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
@@ -49,12 +49,6 @@ export const installPackages: TreeStep<'install-packages'> = {
     await writeAptSources(tree, packages, inputs.aptSources);
   },
 };
-
-const statusPath = treePath('var/lib/dpkg/status');
-
-async function installedPackages(tree: Tree): Promise<InstalledPackage[]> {
-  return parseDpkgStatus((await tree.readText(statusPath)) ?? '');
-}
 
 function isInstalled(entry: ResolvedPackage, installed: readonly InstalledPackage[]): boolean {
   return installed.some(

@@ -123,9 +123,10 @@ export class Dpkg {
     await this.#run([...options, '--configure', '--pending'], 'setting up packages');
   }
 
-  /** Removes packages with their configuration; dpkg refuses when others depend on them. */
+  /** Removes packages with their configuration, essential ones too; dpkg refuses when others depend on them. */
   async purge(names: readonly string[]): Promise<void> {
-    await this.#run(['--purge', '--', ...names], 'removing packages');
+    const force = ['--force-remove-essential', '--force-remove-protected'];
+    await this.#run([...force, '--purge', '--', ...names], 'removing packages');
   }
 
   async #run(action: readonly string[], purpose: string): Promise<void> {
