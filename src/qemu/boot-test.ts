@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
-import type { Json } from '../base/canonical.ts';
 import { LineSplitter, Ring } from '../sandbox/lines.ts';
 import { ConsoleLines } from './console.ts';
 import type { QmpEvent } from './qmp.ts';
+import { member, text } from './qmp.ts';
 import type { BootPhases, FailedUnit, ReportChannel } from './report.ts';
 import { bootPhases, parseRecord, reportCommandLine, reportCredentials, reportPort } from './report.ts';
 import type { BootState, GuestEvent, Verdict } from './verdict.ts';
@@ -244,14 +244,4 @@ function logConsole(console: Socket | undefined, path: HostPath): { close(): Pro
 
 function seconds(milliseconds: number): number {
   return Math.round(milliseconds / 100) / 10;
-}
-
-function text(value: Json | undefined): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function member(value: Json | undefined, name: string): Json | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, Json>>)[name]
-    : undefined;
 }

@@ -56,9 +56,11 @@ export function directoryServerArgv(socket: string, directory: string): string[]
   ].flat();
 }
 
+/** Where distributions put virtiofsd. */
 const directoryServers = ['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/bin/virtiofsd'] as const;
 
-async function findDirectoryServer(tools: ToolsRoot): Promise<string> {
+/** virtiofsd's path inside the tools. @throws MkimgError `tool-missing` */
+export async function findDirectoryServer(tools: ToolsRoot): Promise<string> {
   for (const path of directoryServers) if (await toolsHave(tools, path)) return path;
   throw new MkimgError('tool-missing', 'virtiofsd is not among the tools; it serves the root directory', {
     hint: "Install the package 'virtiofsd', or use ToolsTree=default.",

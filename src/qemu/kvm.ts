@@ -1,8 +1,9 @@
-import { open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import { readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import type { Feature } from '../config/codecs/scalars.ts';
 import type { ArchitectureName } from '../distro/architectures.ts';
 import { nativeArchitecture } from '../distro/architectures.ts';
 import type { Accelerator } from './argv.ts';
@@ -60,9 +61,6 @@ export function judgeProbe(end: ProbeEnd): KvmVerdict {
   return no(`a test guest failed (${last ?? `QEMU's exit code ${end.exitCode}`})`);
 }
 
-/** What `KVM=` says. */
-export type KvmSetting = 'yes' | 'no' | 'auto';
-
 export interface AcceleratorChoice {
   readonly accelerator: Accelerator;
   /** For the user: why the machine is slow. */
@@ -71,13 +69,13 @@ export interface AcceleratorChoice {
 
 /** @throws MkimgError `kvm-unusable` when KVM=yes asks for what cannot be had. */
 export async function chooseAccelerator(
-  setting: KvmSetting,
+  setting: Feature,
   verdict: () => Promise<KvmVerdict>,
 ): Promise<AcceleratorChoice> {
-  if (setting === 'no') return { accelerator: 'tcg' };
+  if (setting === false) return { accelerator: 'tcg' };
   const found = await verdict();
   if (found.usable) return { accelerator: 'kvm' };
-  if (setting === 'yes') {
+  if (setting === true) {
     throw new MkimgError('kvm-unusable', `KVM=yes, but KVM cannot be used: ${found.reason}`, {
       hint: 'KVM=auto runs the machine in software instead, about ten times slower.',
     });
@@ -98,13 +96,37 @@ export async function kvmVerdict(
 ): Promise<KvmVerdict> {
   const judged = judgeHost(machine, await lookAtHost());
   if (judged !== 'probe') return judged;
-  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-  const file = join(stateDirectory, `kvm-${machine.architecture}.json`);
-  const known = parseKnown(await readTextIfExists(file), bootId);
+  const known = parseKnown(await readTextIfExists(verdictFile(machine, stateDirectory)), await readBootId());
   if (known !== undefined) return known;
   const verdict = judgeProbe(await runProbe());
-  await writeFileAtomically(file, `${JSON.stringify({ bootId, ...verdict })}\n`);
+  await remember(machine, stateDirectory, verdict);
   return verdict;
+}
+
+/**
+ * Remembers until the next boot of the host that KVM failed although the probe ran: some faults show only in a real
+ * kernel.
+ */
+export async function rememberBrokenKvm(
+  machine: Machine,
+  stateDirectory: HostPath,
+  reason: string,
+): Promise<void> {
+  await remember(machine, stateDirectory, no(reason));
+}
+
+async function remember(machine: Machine, stateDirectory: HostPath, verdict: KvmVerdict): Promise<void> {
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  const content = JSON.stringify({ bootId: await readBootId(), ...verdict });
+  await writeFileAtomically(verdictFile(machine, stateDirectory), `${content}\n`);
+}
+
+async function readBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+function verdictFile(machine: Machine, stateDirectory: HostPath): string {
+  return join(stateDirectory, `kvm-${machine.architecture}.json`);
 }
 
 /** A verdict that kvmVerdict() wrote during this boot; undefined for anything else. */

@@ -131,14 +131,17 @@ function eventOf(message: Json): QmpEvent {
   return { name: text(member(message, 'event')), data: isRecord(data) ? data : {} };
 }
 
-function member(value: Json | undefined, name: string): Json | undefined {
+/** A member of a JSON object; undefined for anything else. */
+export function member(value: Json | undefined, name: string): Json | undefined {
   return isRecord(value) ? value[name] : undefined;
 }
 
-function text(value: Json | undefined): string {
+/** Text of a string or number; empty for anything else. */
+export function text(value: Json | undefined): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
-function isRecord(value: Json | undefined): value is Readonly<Record<string, Json>> {
+/** True for JSON objects. */
+export function isRecord(value: Json | undefined): value is Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -48,6 +48,8 @@ export interface BootState {
   readonly systemState: string | undefined;
   readonly failedUnits: readonly FailedUnit[];
   readonly times: BootTimestamps | undefined;
+  /** The console showed that the boot had finished. */
+  readonly sawMarker: boolean;
   readonly verdict: Verdict | undefined;
 }
 
@@ -59,6 +61,7 @@ export function initialBootState(channel: ReportChannel, accelerator: 'kvm' | 't
     systemState: undefined,
     failedUnits: [],
     times: undefined,
+    sawMarker: false,
     verdict: undefined,
   };
 }
@@ -179,8 +182,9 @@ const consoleSigns: readonly ConsoleSign[] = [
 function takeConsole(state: BootState, line: string): BootState {
   const sign = consoleSigns.find((candidate) => candidate.pattern.test(line));
   if (sign !== undefined) return failed(state, sign.reason, `${sign.message}: ${line.trim()}`);
-  if (state.channel !== 'console' || !bootedMarker.test(line)) return state;
-  return { ...state, phase: 'reported', verdict: { outcome: 'passed' } };
+  if (!bootedMarker.test(line)) return state;
+  if (state.channel !== 'console') return { ...state, sawMarker: true };
+  return { ...state, sawMarker: true, phase: 'reported', verdict: { outcome: 'passed' } };
 }
 
 function takeShutdown(state: BootState, byGuest: boolean, reason: string): BootState {
@@ -230,7 +234,9 @@ function takeExit(state: BootState, exitCode: number): BootState {
 function timeoutMessage(state: BootState, seconds: number): string {
   switch (state.phase) {
     case 'booting':
-      return `the boot did not finish within ${seconds} seconds`;
+      return state.sawMarker
+        ? `the console shows a finished boot, but no report came within ${seconds} seconds (is the image's systemd older than 256? ManifestFormat=json lets mkimg know)`
+        : `the boot did not finish within ${seconds} seconds`;
     case 'booted':
       return `the guest did not settle within ${seconds} seconds (units are still starting)`;
     case 'reported':

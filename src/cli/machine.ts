@@ -1,0 +1,51 @@
+import { tmpdir } from 'node:os';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import type { ResolvedImage } from '../config/project.ts';
+import type { BootSource } from '../qemu/image.ts';
+import { findBootSource } from '../qemu/image.ts';
+import { machineFor } from '../qemu/machines/index.ts';
+import type { Machine } from '../qemu/machines/machine.ts';
+import { chooseMachineTools } from '../qemu/tools.ts';
+import type { VmHost } from '../qemu/vm.ts';
+import type { ToolsRoot } from '../sandbox/types.ts';
+import type { VerbContext } from './verb.ts';
+
+/** What the verbs that run machines need from those that build. */
+export interface RuntimeHooks {
+  /** The tools tree with QEMU, firmware and what belongs to them; made when it is not there. */
+  vmTools(context: VerbContext, main: ResolvedImage): Promise<ToolsRoot>;
+  /** For `-f`: builds the image; returns the exit code. */
+  build(context: VerbContext): Promise<number>;
+  /** Where the KVM verdict is kept. */
+  stateDirectory(main: ResolvedImage): HostPath;
+  /** For images that are trees: runs mkimg again where their files' owners are its own; undefined when it is there. */
+  reenter(context: VerbContext): Promise<number | undefined>;
+}
+
+/** An image that was found built, and the host's part of its machine. */
+export interface ImageMachine {
+  readonly machine: Machine;
+  readonly source: BootSource;
+  readonly host: VmHost;
+}
+
+/** Finds the image, its machine and the tools. @throws MkimgError `not-built`, `no-machine` and others */
+export async function prepareMachine(
+  main: ResolvedImage,
+  context: VerbContext,
+  hooks: RuntimeHooks,
+): Promise<ImageMachine> {
+  const { config } = main;
+  const machine = machineFor(config.Architecture);
+  const source = await findBootSource(config, main.originOf('Format'));
+  const tools = await chooseMachineTools(config.ToolsTree, { machine, source }, () =>
+    hooks.vmTools(context, main),
+  );
+  return { machine, source, host: { tools, events: context.events, scratch: scratchDirectory() } };
+}
+
+/** $TMPDIR where it is set, else /var/tmp: temporary disks are too large for a /tmp in memory. */
+function scratchDirectory(): HostPath {
+  return hostPath(process.env['TMPDIR'] === undefined ? '/var/tmp' : tmpdir());
+}

@@ -1,0 +1,112 @@
+import { ConfigurationError } from '../base/errors.ts';
+import type { BootPhases } from '../qemu/report.ts';
+import type { ImageTestReport } from '../qemu/test-image.ts';
+import { testImage } from '../qemu/test-image.ts';
+import { printable } from '../sandbox/text.ts';
+import { readProject } from './load.ts';
+import type { RuntimeHooks } from './machine.ts';
+import { prepareMachine } from './machine.ts';
+import type { Verb, VerbContext } from './verb.ts';
+
+/** `mkimg test`: boots the image and tells whether it came up without a fault. */
+export function testVerb(hooks: RuntimeHooks): Verb {
+  return {
+    name: 'test',
+    summary: 'Boot the image in QEMU and check that it comes up',
+    options: [{ name: 'timeout', takesValue: true, summary: 'Seconds until the boot counts as failed' }],
+    run: (context) => run(context, hooks),
+  };
+}
+
+const interrupted = 130;
+
+async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
+  const timeoutSeconds = parseTimeout(context.options.extra['timeout']);
+  if (context.options.force > 0) {
+    const exitCode = await hooks.build({ ...context, rest: [] });
+    if (exitCode !== 0) return exitCode;
+  }
+  const { main } = await readProject(context);
+  const { config } = main;
+  if (config.Format === 'directory') {
+    const exitCode = await hooks.reenter(context);
+    if (exitCode !== undefined) return exitCode;
+  }
+  const { machine, source, host } = await prepareMachine(main, context, hooks);
+  const report = await testImage(
+    {
+      inputs: {
+        config,
+        machine,
+        source,
+        extraArguments: [...config.QemuArgs, ...context.rest],
+        workingDirectory: context.options.directory,
+      },
+      stateDirectory: hooks.stateDirectory(main),
+      timeoutSeconds,
+      signal: context.signal,
+    },
+    host,
+  );
+  context.print(context.options.json ? JSON.stringify(report, undefined, 2) : reportText(report));
+  if (report.passed) return 0;
+  return context.signal.aborted ? interrupted : 1;
+}
+
+/** @throws ConfigurationError when it is not a number of seconds */
+export function parseTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (seconds > 0) return seconds;
+  throw new ConfigurationError([
+    {
+      severity: 'error',
+      code: 'bad-value',
+      message: `'${text}' is not a number of seconds`,
+      origin: { kind: 'flag', text: `--timeout=${text}` },
+      hint: 'Write a whole number, such as --timeout=120.',
+    },
+  ]);
+}
+
+/** The result for people. What came from the guest is made safe to print. */
+export function reportText(report: ImageTestReport): string {
+  const how = report.accelerator === 'kvm' ? 'KVM' : 'software emulation';
+  const { verdict } = report;
+  const lines =
+    verdict.outcome === 'passed'
+      ? [`${report.image}: boot test passed in ${report.seconds} s (${how})`]
+      : [
+          ...failureLines(report),
+          `${report.image}: boot test FAILED: ${printable(verdict.message)} (${how})`,
+        ];
+  return [...lines, ...phaseLines(report.phases), `  results in ${report.results}`].join('\n');
+}
+
+function failureLines(report: ImageTestReport): string[] {
+  return [
+    ...(report.consoleTail.length === 0 ? [] : ['last lines of the console:']),
+    ...report.consoleTail.map((line) => `  | ${printable(line)}`),
+    ...report.failedUnits.flatMap(({ unit, log }) => [
+      `${printable(unit)} failed${log.length === 0 ? '' : '; its last messages:'}`,
+      ...log.map((line) => `  | ${printable(line)}`),
+    ]),
+  ];
+}
+
+const phaseNames: readonly (keyof BootPhases)[] = [
+  'firmware',
+  'loader',
+  'kernel',
+  'initrd',
+  'userspace',
+  'total',
+];
+
+function phaseLines(phases: BootPhases): string[] {
+  return phaseNames.flatMap((name) => {
+    const milliseconds = phases[name];
+    if (milliseconds === undefined) return [];
+    return [`  ${name.padEnd(10)}${(milliseconds / 1000).toFixed(1).padStart(7)} s`];
+  });
+}

@@ -1,0 +1,51 @@
+import { MkimgError } from '../base/errors.ts';
+import type { QmpEvent } from './qmp.ts';
+import { isRecord } from './qmp.ts';
+import type { Vm, VmHost, VmRequest } from './vm.ts';
+import { startVm } from './vm.ts';
+
+/**
+ * Runs a machine until it ends by itself or the signal fires; returns QEMU's exit code.
+ * @throws MkimgError `kvm-broken` when the virtual CPU gives up, `qemu-failed` when QEMU does not start, `interrupted`.
+ */
+export async function runVm(request: VmRequest, host: VmHost, signal: AbortSignal): Promise<number> {
+  const current: { vm?: Vm } = {};
+  const broken = new AbortController();
+  const onEvent = (event: QmpEvent): void => {
+    if (event.name === 'STOP' && current.vm !== undefined) void checkStop(current.vm, broken);
+  };
+  await using vm = await startVm(request, host, onEvent);
+  current.vm = vm;
+  const stop = (): void => void vm.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  broken.signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    const { exitCode, stderr } = await vm.ended;
+    if (signal.aborted) throw new MkimgError('interrupted', 'interrupted', { class: 'interrupted' });
+    if (broken.signal.aborted) throw brokenKvm();
+    // A guest may choose the exit code (isa-debug-exit); QEMU itself says why it fails.
+    if (exitCode !== 0 && stderr.length > 0) {
+      throw new MkimgError('qemu-failed', `QEMU ended with exit code ${exitCode}`, { tail: stderr });
+    }
+    return exitCode;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** QEMU keeps a machine whose CPU failed, silently; it must be asked. The user may also have stopped it in the monitor. */
+async function checkStop(machine: Vm, broken: AbortController): Promise<void> {
+  try {
+    const reply = await machine.qmp.execute('query-status');
+    if (isRecord(reply) && reply['status'] === 'internal-error') broken.abort();
+  } catch (error) {
+    if (!(error instanceof MkimgError)) throw error;
+  }
+}
+
+function brokenKvm(): MkimgError {
+  return new MkimgError('kvm-broken', 'the virtual CPU stopped with an internal error: KVM is broken here', {
+    hint: 'Run again with --kvm=no.',
+  });
+}
