@@ -4,7 +4,7 @@ import { imageJson } from '../config/resolved-image.ts';
 import type { SettingRow } from '../config/settings/table.ts';
 import { settingRows } from '../config/settings/table.ts';
 import { describeOrigin } from './diagnostics.ts';
-import { readProject } from './load.ts';
+import { readProject } from './session/project.ts';
 import type { Verb } from './verb.ts';
 
 export interface SummaryOptions {
@@ -18,6 +18,7 @@ const nameWidth = 26;
 export const summaryVerb: Verb = {
   name: 'summary',
   summary: 'Show the settings that are in effect',
+  answers: true,
   options: [
     { name: 'origin', takesValue: false, summary: 'Say where each value came from' },
     {

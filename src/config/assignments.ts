@@ -18,14 +18,16 @@ export interface CommandLineAssignment {
   readonly text: string;
   /** The flag as the user wrote it, for error messages. */
   readonly flag: string;
+  /** Where the value came from, if it was not a flag. */
+  readonly origin?: Origin;
 }
 
 /** Takes over what the command line says. Paths count from the configuration directory. */
 export function applyCommandLine(loading: ImageLoading, given: readonly CommandLineAssignment[]): void {
-  for (const { setting, text, flag } of given) {
+  for (const { setting, text, flag, origin } of given) {
     const row = findSetting(setting);
     if (row === undefined) throw new Error(`internal: the command line names the unknown setting ${setting}`);
-    const value = trim(tracedWhole(text, { kind: 'flag', text: flag }));
+    const value = trim(tracedWhole(text, origin ?? { kind: 'flag', text: flag }));
     assignText(loading, value, { row, layer: 'command line', directory: loading.directory });
   }
 }
@@ -42,6 +44,7 @@ export function applyLine(
     loading.faults.push(unknownSetting(line, position));
     return undefined;
   }
+  if (row.name !== line.key) loading.faults.push(oldName(line, row));
   if (row.section !== place.section) loading.faults.push(wrongSection(line, row, place));
   if (!mayBeSet(loading, row)) {
     loading.faults.push(mainOnly(line, row));
@@ -96,14 +99,19 @@ function unknownSetting({ key, keyOrigin }: ScannedAssignment, { prefix }: Posit
       });
 }
 
+function oldName({ key, keyOrigin }: ScannedAssignment, { name }: SettingRow): Diagnostic {
+  const message = `${key}= is called ${name}= now`;
+  return fault('warning', { code: 'old-name', message, origin: keyOrigin, hint: `Write ${name}=.` });
+}
+
 function wrongSection(
-  { key, keyOrigin }: ScannedAssignment,
+  { keyOrigin }: ScannedAssignment,
   row: SettingRow,
   { position, section }: { readonly position: Position; readonly section: string },
 ): Diagnostic {
   return fault(position.prefix === 'mkosi' ? 'warning' : 'error', {
     code: 'wrong-section',
-    message: `${key}= belongs to [${row.section}], not to [${section}]`,
+    message: `${row.name}= belongs to [${row.section}], not to [${section}]`,
     origin: keyOrigin,
     hint: `Move the line below a [${row.section}] header.`,
   });

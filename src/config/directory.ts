@@ -7,6 +7,7 @@ import { applyLine } from './assignments.ts';
 import { fileCounts } from './conditions.ts';
 import type { ConfigFiles } from './files.ts';
 import { applyImplicitFiles } from './implicit.ts';
+import { noteUnusedFiles } from './known-files.ts';
 import type { ImageLoading, Position, Prefix } from './loading.ts';
 import { currentValue } from './loading.ts';
 import type { ScannedFile, ScannedSection } from './scanner.ts';
@@ -40,6 +41,7 @@ export function readDirectory(loading: ImageLoading, directory: HostPath, option
   const main = scanFile(loading, named(position, '.conf'));
   if (main !== undefined && !fileCounts(loading, main, position)) return;
   if (options.local === true) readLocal(loading, position);
+  noteUnusedFiles(loading, position);
   applyImplicitFiles(loading, position);
   if (main !== undefined) applyFile(loading, main, position);
   readDropIns(loading, position);

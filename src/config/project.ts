@@ -9,6 +9,7 @@ import { includePending, prefixOf, readDirectory } from './directory.ts';
 import type { ConfigFiles } from './files.ts';
 import { hostFiles } from './files.ts';
 import { hostFacts } from './host.ts';
+import { resultSuffixes } from './known-files.ts';
 import type { ImageLoading, ImageRole, LoadEnvironment } from './loading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import { finishImage } from './resolved-image.ts';
@@ -50,7 +51,8 @@ export async function loadProject(request: ProjectRequest): Promise<Result<Proje
   await Promise.resolve();
   const world = loadEnvironment(request);
   const directory = projectDirectory(world.files, request.directory);
-  if (directory === undefined && request.assignments.length === 0) return noConfiguration(request.directory);
+  if (directory === undefined && !describesAnImage(request.assignments))
+    return noConfiguration(request.directory);
   const loading = newImage(
     { name: imageName('main'), role: 'main', directory: directory ?? request.directory },
     world,
@@ -97,6 +99,8 @@ export async function loadBuiltinImage(request: BuiltinRequest): Promise<Result<
   const loading = newImage({ name: imageName(request.name), role: 'builtin', directory }, world);
   const origin: Origin = { kind: 'inherited', image: inherit.name };
   for (const row of settingRows) {
+    // Built-in configurations have profiles of their own.
+    if (row.name === 'Profiles') continue;
     if (request.name === 'tools' && targetSettings.includes(row.name)) continue;
     const handed = { row, given: inherit.resolved(row.name), origin };
     const { scope } = row.setting;
@@ -133,18 +137,20 @@ function readImage(loading: ImageLoading, assignments: readonly CommandLineAssig
   readDirectory(loading, directory, { prefix, local: role !== 'builtin', profiles: true });
 }
 
-/** Names that hold results, not configuration. */
-const resultSuffixes = ['output', 'cache', 'builddir', 'pkgcache'];
-
 /** The directory itself or, where it has no configuration, its `mkimg/` or `mkosi/`. */
 function projectDirectory(files: ConfigFiles, directory: HostPath): HostPath | undefined {
   const candidates = [directory, hostPath(join(directory, 'mkimg')), hostPath(join(directory, 'mkosi'))];
   return candidates.find((candidate) =>
     files.list(candidate).some((name) => {
-      const [, suffix] = /^mk(?:img|osi)\.(.+)$/.exec(name) ?? [];
+      const [, suffix] = /^mk(?:img|osi)(\..+)$/.exec(name) ?? [];
       return suffix !== undefined && !resultSuffixes.includes(suffix);
     }),
   );
+}
+
+/** `mkimg -p systemd` needs no files, as long as the command line says what goes into the image. */
+function describesAnImage(assignments: readonly CommandLineAssignment[]): boolean {
+  return assignments.some(({ setting, text }) => ['Include', 'Packages'].includes(setting) && text !== '');
 }
 
 function noConfiguration(directory: HostPath): ReturnType<typeof fail> {

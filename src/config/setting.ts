@@ -69,6 +69,8 @@ interface SettingBase {
   readonly implicit?: readonly ImplicitFile[];
   /** The letter of `%x` in other values. */
   readonly specifier?: string;
+  /** Names that it had in older versions of mkosi. */
+  readonly oldNames?: readonly string[];
   /** `summary` shows it even where it is the default. */
   readonly essential?: boolean;
 }

@@ -169,7 +169,7 @@ export const quotedList: Codec<readonly string[], string> = {
 
 export type Pair = readonly [key: string, value: string];
 
-/** `KEY=VALUE` words, quoted as in a shell; `KEY` alone takes the value from the environment, if it is set there. */
+/** `KEY=VALUE` words, quoted as in a shell; `KEY` alone takes the value from mkimg's own environment. */
 export const environment: Codec<Readonly<Record<string, string>>, Pair> = {
   kind: 'list of KEY=VALUE, quoted as in a shell',
   merge: 'assign',
@@ -177,8 +177,7 @@ export const environment: Codec<Readonly<Record<string, string>>, Pair> = {
   parse: (text, context) => {
     const words = splitWords(text);
     if (words === undefined) return badValue(text, 'a quote is not closed');
-    const parsed = parseEach(words, (word) => parsePair(word, context));
-    return parsed.ok ? ok(parsed.value.flat()) : parsed;
+    return parseEach(words, (word) => parsePair(word, context));
   },
   collect: (pairs) => Object.fromEntries(pairs),
   items: (value) => Object.entries(value),
@@ -190,10 +189,10 @@ export const environment: Codec<Readonly<Record<string, string>>, Pair> = {
   json: (value) => value,
 };
 
-function parsePair(word: TracedText, context: ParseContext): Result<readonly Entry<Pair>[]> {
+function parsePair(word: TracedText, context: ParseContext): Result<Entry<Pair>> {
   const equals = word.text.indexOf('=');
   const key = equals < 0 ? word.text : word.text.slice(0, equals);
   if (key === '') return badValue(word, `'${word.text}' has no name before '='`, 'Write NAME=VALUE.');
-  const value = equals < 0 ? context.environment[key] : word.text.slice(equals + 1);
-  return ok(value === undefined ? [] : [{ value: [key, value], origin: word.origin() }]);
+  const value = equals < 0 ? (context.environment[key] ?? '') : word.text.slice(equals + 1);
+  return ok({ value: [key, value], origin: word.origin() });
 }

@@ -1,7 +1,6 @@
 import { basename, join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
-import type { Json } from '../../base/canonical.ts';
 import type { Origin, Result } from '../../base/diagnostic.ts';
 import { fail, ok } from '../../base/diagnostic.ts';
 import type { Codec, Entry, ParseContext } from '../codec.ts';
@@ -28,7 +27,7 @@ export const credentials: Codec<Readonly<Record<string, Credential>>, NamedCrede
       ]),
     ),
   fromFile: credentialFiles,
-  schema: { type: 'object', additionalProperties: { type: 'string' } },
+  schema: { type: 'array', items: { type: 'object' } },
   parse: (text, context) => {
     const words = splitWords(text);
     if (words === undefined) return badValue(text, 'a quote is not closed');
@@ -45,12 +44,11 @@ export const credentials: Codec<Readonly<Record<string, Credential>>, NamedCrede
       .join(' '),
   label: ([name]) => name,
   json: (value) =>
-    Object.fromEntries(
-      Object.entries(value).map(([name, credential]): [string, Json] => [
-        name,
-        'file' in credential ? credential.file : credential.value,
-      ]),
-    ),
+    Object.entries(value).map(([name, credential]) => ({
+      Name: name,
+      Value: 'file' in credential ? null : credential.value,
+      Path: 'file' in credential ? credential.file : null,
+    })),
 };
 
 function parseCredential(word: TracedText, context: ParseContext): Result<readonly Entry<NamedCredential>[]> {

@@ -20,6 +20,7 @@ export const Profiles = setting({
   flags: { long: 'profile' },
   match: member,
   essential: true,
+  oldNames: ['Profile'],
   summary: 'Parts of the configuration to switch on',
   doc: `For each name, \`mkimg.profiles/NAME/\` and \`mkimg.profiles/NAME.conf\` are read after all other files, in the
 order of the list. Conditions can ask for a profile.`,

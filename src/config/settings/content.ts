@@ -126,6 +126,7 @@ export const PrepareScripts = setting({
   scope: 'local',
   flags: { long: 'prepare-script' },
   implicit: scripts('prepare'),
+  oldNames: ['PrepareScript'],
   summary: 'Scripts to run after packages were installed',
   doc: 'They have network. A script whose name ends in `.chroot` runs inside of the image.',
 });
@@ -136,6 +137,7 @@ export const BuildScripts = setting({
   scope: 'local',
   flags: { long: 'build-script' },
   implicit: scripts('build'),
+  oldNames: ['BuildScript'],
   summary: 'Scripts that build software',
   doc: 'What they put into $DESTDIR is copied into the image. They run on a copy with BuildPackages= installed.',
 });
@@ -146,6 +148,7 @@ export const PostInstallationScripts = setting({
   scope: 'local',
   flags: { long: 'postinst-script' },
   implicit: scripts('postinst'),
+  oldNames: ['PostInstallationScript'],
   summary: 'Scripts that adapt the image',
   doc: 'They run after extra trees and build results were copied.',
 });
@@ -156,6 +159,7 @@ export const FinalizeScripts = setting({
   scope: 'local',
   flags: { long: 'finalize-script' },
   implicit: scripts('finalize'),
+  oldNames: ['FinalizeScript'],
   summary: 'Scripts that have the last word',
   doc: 'They run when the tree is finished, before it is packed.',
 });

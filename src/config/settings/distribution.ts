@@ -107,6 +107,7 @@ export const SandboxTrees = setting({
     { suffix: '.pkgmngr', type: 'directory', use: 'path' },
     { suffix: '.pkgmngr.tar', type: 'file', use: 'path' },
   ],
+  oldNames: ['PackageManagerTrees'],
   summary: 'Configuration for package managers and other tools',
   doc: 'Trees that tools see on top of their /etc: repositories, keys, `etc/apt`.',
 });

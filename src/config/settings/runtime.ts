@@ -16,6 +16,7 @@ export const CPUs = setting({
   fallback: constant(1),
   scope: 'main',
   flags: { long: 'cpus' },
+  oldNames: ['QemuSmp'],
   summary: 'CPUs of the virtual machine',
   doc: '0 stands for as many as the host has.',
 });
@@ -25,6 +26,7 @@ export const RAM = setting({
   fallback: constant(2 * 2 ** 30),
   scope: 'main',
   flags: { long: 'ram' },
+  oldNames: ['QemuMem'],
   summary: 'Memory of the virtual machine',
   doc: 'Such as 512M or 4G.',
 });
@@ -34,6 +36,7 @@ export const KVM = setting({
   fallback: constant('auto'),
   scope: 'main',
   flags: { long: 'kvm' },
+  oldNames: ['QemuKvm'],
   summary: 'Use hardware virtualisation',
   doc: '`auto`: if it works here.',
 });
@@ -43,6 +46,7 @@ export const TPM = setting({
   fallback: constant('auto'),
   scope: 'main',
   flags: { long: 'tpm' },
+  oldNames: ['QemuSwtpm'],
   summary: 'Give the virtual machine a TPM',
   doc: '`auto`: if swtpm is there.',
 });
@@ -51,6 +55,7 @@ export const Firmware = setting({
   codec: enumeration(['auto', 'linux', 'uefi', 'uefi-secure-boot'], { later: ['linux-noinitrd'] }),
   fallback: constant('auto'),
   scope: 'main',
+  oldNames: ['QemuFirmware'],
   summary: 'How the virtual machine boots',
   doc: '`linux` starts the kernel directly; `auto` takes UEFI for disk images and the kernel for trees and archives.',
 });
@@ -102,6 +107,7 @@ export const Drives = setting({
   fallback: constant([]),
   scope: 'main',
   flags: { long: 'drive' },
+  oldNames: ['QemuDrives'],
   summary: 'Further disks of the virtual machine',
   doc: 'Items are `id:size[:directory[:options[:fileid[:flags]]]]`.',
 });

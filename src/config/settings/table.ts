@@ -60,8 +60,13 @@ export const settingRows: readonly SettingRow[] = Object.entries(sections).flatM
 
 const rowsByName = new Map<string, SettingRow>(settingRows.map((row) => [row.name, row]));
 
+const rowsByOldName = new Map<string, SettingRow>(
+  settingRows.flatMap((row) => (row.setting.oldNames ?? []).map((name) => [name, row] as const)),
+);
+
+/** A setting by the name that it has or once had. */
 export function findSetting(name: string): SettingRow | undefined {
-  return rowsByName.get(name);
+  return rowsByName.get(name) ?? rowsByOldName.get(name);
 }
 
 /** The row of a setting that exists. */

@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { hostPath } from '../base/brand.ts';
+import type { Diagnostic } from '../base/diagnostic.ts';
+import { closest } from '../base/suggestion.ts';
+import type { ImageLoading, Position } from './loading.ts';
+import { settingRows } from './settings/table.ts';
+
+/** Directories of results; their names alone are no configuration. */
+export const resultSuffixes: readonly string[] = ['.output', '.cache', '.builddir', '.pkgcache'];
+
+const knownSuffixes: readonly string[] = [
+  '.conf',
+  '.conf.d',
+  '.local',
+  '.local.conf',
+  '.profiles',
+  ...resultSuffixes,
+  ...settingRows.flatMap(({ setting }) => (setting.implicit ?? []).map(({ suffix }) => suffix)),
+];
+
+/** What mkosi picks up by name and mkimg does not yet. */
+const laterSuffixes: readonly string[] = [
+  '.bump',
+  '.clean',
+  '.clean.d',
+  '.configure',
+  '.configure.d',
+  '.crt',
+  '.images',
+  '.initrd',
+  '.initrd.conf',
+  '.key',
+  '.nspawn',
+  '.passphrase',
+  '.postoutput',
+  '.postoutput.d',
+  '.snapshot',
+  '.sync',
+  '.sync.d',
+  '.sysupdate',
+  '.tools.conf',
+  '.uki-profiles',
+];
+
+/** Notes files whose names say that somebody expects them to count, while they do not. */
+export function noteUnusedFiles(loading: ImageLoading, { directory, prefix }: Position): void {
+  for (const name of loading.world.files.list(directory)) {
+    if (!name.startsWith(`${prefix}.`)) continue;
+    const fault = unusedFile(name.slice(prefix.length), prefix);
+    if (fault === undefined) continue;
+    const path = hostPath(join(directory, name));
+    loading.faults.push({ severity: 'warning', origin: { kind: 'path', path }, ...fault });
+  }
+}
+
+function unusedFile(
+  suffix: string,
+  prefix: string,
+): Pick<Diagnostic, 'code' | 'message' | 'hint'> | undefined {
+  if (knownSuffixes.includes(suffix)) return undefined;
+  if (laterSuffixes.includes(suffix)) {
+    return { code: 'unsupported-file', message: 'mkimg does not use this file yet' };
+  }
+  const near = closest(suffix, knownSuffixes);
+  if (near === undefined || suffix.startsWith(near)) return undefined;
+  return { code: 'unknown-file', message: 'nothing uses this file', hint: `Did you mean ${prefix}${near}?` };
+}
