@@ -5,7 +5,7 @@ import { extendFile, grownSize, prepareDrives } from '../qemu/drives.ts';
 import { describeMachine } from '../qemu/machine-request.ts';
 import { runVm } from '../qemu/run.ts';
 import { selectAccelerator } from '../qemu/test-image.ts';
-import { readProject } from './load.ts';
+import { readProject } from './session/project.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
 import { prepareMachine } from './machine.ts';
 import { rawTerminal, terminalShape } from './raw-terminal.ts';

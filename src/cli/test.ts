@@ -3,7 +3,7 @@ import type { BootPhases } from '../qemu/report.ts';
 import type { ImageTestReport } from '../qemu/test-image.ts';
 import { testImage } from '../qemu/test-image.ts';
 import { printable } from '../sandbox/text.ts';
-import { readProject } from './load.ts';
+import { readProject } from './session/project.ts';
 import type { RuntimeHooks } from './machine.ts';
 import { prepareMachine } from './machine.ts';
 import type { Verb, VerbContext } from './verb.ts';
