@@ -34,6 +34,7 @@ async function runBuild(context: VerbContext): Promise<number> {
   const host = createSandbox({ mode: session.privileges.mode, tools: { kind: 'host' }, ...environment });
   await build(session.plan, environment, {
     target: session.target,
+    renew: context.options.force > 0,
     copyTree: async (source, target) => {
       await host.run({
         tool: 'cp',

@@ -47,7 +47,9 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runCommand(command: Command): Promise<number> {
-  await using reporter = createReporter(command.options, process.stderr);
+  // Standard output belongs to the answer of verbs that give one.
+  const eventStream = command.verb?.answers === true ? process.stderr : process.stdout;
+  await using reporter = createReporter(command.options, process.stderr, eventStream);
   try {
     if (command.eventsFile === undefined) return await runVerb(command, reporter);
     await using log = openEventLog(command.eventsFile);
@@ -126,14 +128,14 @@ interface FailureContext {
 function reportFailure(error: unknown, context: FailureContext): void {
   const { events, command } = context;
   if (context.interrupted) {
-    report(new MkimgError('interrupted', 'interrupted', { class: 'interrupted' }), context);
+    report(new MkimgError('interrupted', 'interrupted', { class: 'interrupted' }), events);
   } else if (error instanceof ConfigurationError) {
     if (!command.options.json) process.stderr.write(formatDiagnostics(error.diagnostics));
     else for (const diagnostic of error.diagnostics) emitDiagnostic(events, diagnostic);
   } else if (error instanceof MkimgError) {
-    report(error, context);
+    report(error, events);
   } else {
-    report(unexpected(error), context);
+    report(unexpected(error), events);
     if (command.options.debug && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
   }
 }
@@ -150,7 +152,7 @@ function unexpected(error: unknown): MkimgError {
   });
 }
 
-function report(error: MkimgError, { events, command }: FailureContext): void {
+function report(error: MkimgError, events: EventSink): void {
   const location = error.origin === undefined ? undefined : describeOrigin(error.origin);
   events.emit({
     type: 'error',
@@ -161,14 +163,6 @@ function report(error: MkimgError, { events, command }: FailureContext): void {
     ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
     ...(location === undefined ? {} : { location }),
   });
-  if (command.options.json) return;
-  const lines = [
-    ...error.tail.map((line) => `  | ${line}`),
-    `${location === undefined ? '' : `${location}: `}error: ${error.message}`,
-    ...(error.hint === undefined ? [] : [`  hint: ${error.hint}`]),
-    ...(error.reenter === undefined ? [] : ['  to look around in the same sandbox:', `    ${error.reenter}`]),
-  ];
-  process.stderr.write(`${lines.join('\n')}\n`);
 }
 
 function emitDiagnostic(events: EventSink, diagnostic: Diagnostic): void {

@@ -48,6 +48,8 @@ export interface Verb {
   readonly aliases?: readonly string[];
   readonly summary: string;
   readonly options: readonly VerbOption[];
+  /** With --json it prints one JSON document, so that events go to standard error; other verbs print events only. */
+  readonly answers?: boolean;
   /** Returns the exit code; throws ConfigurationError or MkimgError. */
   run(context: VerbContext): Promise<number>;
 }

@@ -51,6 +51,13 @@ async function hasChecksums({ store }: EvaluationEnvironment, target: PublishTar
   );
 }
 
+export interface BuildOptions {
+  readonly target: PublishTarget;
+  readonly copyTree: PublishScope['copyTree'];
+  /** Publish all outputs again, also those that are as they should be. */
+  readonly renew: boolean;
+}
+
 export interface BuildReport {
   readonly execution: Execution;
   readonly outputs: readonly OutputRecord[];
@@ -64,18 +71,19 @@ export interface BuildReport {
 export async function build(
   plan: Plan,
   environment: EngineEnvironment,
-  { target, copyTree }: { target: PublishTarget; copyTree: PublishScope['copyTree'] },
+  { target, copyTree, renew }: BuildOptions,
 ): Promise<BuildReport> {
   const { store, events, signal } = environment;
   const scope: PublishScope = { store, events, signal, copyTree };
   await using _lock = await lockOutputDirectory(target.directory, scope);
   const { outputs } = await foresee(plan, environment, target);
-  const pending = outputs.filter(({ state }) => state !== 'current');
+  const isUnchanged = ({ state }: OutputStatus): boolean => state === 'current' && !renew;
+  const pending = outputs.filter((status) => !isUnchanged(status));
   const execution = await execute(plan, environment, [
     ...new Set(pending.map(({ output }) => output.from.$ref)),
   ]);
   const published = await publish(publications(pending, execution), target, scope);
-  const unchanged = outputs.filter(({ state }) => state === 'current').flatMap(({ record }) => record ?? []);
+  const unchanged = outputs.filter(isUnchanged).flatMap(({ record }) => record ?? []);
   for (const record of unchanged) emitArtifacts(record, 'unchanged', events);
   await publishChecksums([...unchanged, ...published], target, scope);
   return { execution, outputs: [...unchanged, ...published] };

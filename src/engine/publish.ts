@@ -33,7 +33,10 @@ export interface PublishScope {
   readonly store: Store;
   readonly events: EventSink;
   readonly signal: AbortSignal;
-  /** Copies a directory with owners, times and extended attributes; used where it cannot be moved. */
+  /**
+   * Copies a directory into an empty one, with owners, times and extended attributes, the directory's own included; used
+   * where it cannot be moved.
+   */
   copyTree(source: HostPath, target: HostPath): Promise<void>;
 }
 
@@ -271,7 +274,10 @@ async function publishDirectory(
         movable &&
         isInStore(entry, scope.store) &&
         (await placing.moveIfSameFileSystem(entry.path, temporary));
-      if (!moved) await scope.copyTree(entry.path, temporary);
+      if (!moved) {
+        await mkdir(temporary);
+        await scope.copyTree(entry.path, temporary);
+      }
       await placing.placeDirectory(temporary, target.directory, name);
       if (moved) await scope.store.recordMove(key, place);
     } catch (error) {

@@ -1,38 +1,51 @@
-import type { EventSink, RunEvent } from '../../base/events.ts';
+import type { EventSink } from '../../base/events.ts';
+import { isInnerFrame } from '../event-log.ts';
+import { eventLines, noPaint } from './lines.ts';
+import { newTally, tally } from './tally.ts';
+import { terminalReporter } from './terminal.ts';
 
 export interface ReporterOptions {
   readonly json: boolean;
   readonly debug: boolean;
 }
 
-/** Turns the events of a run into text on standard error: NDJSON with `json`, plain lines otherwise. */
+export type Reporter = EventSink & AsyncDisposable;
+
+/**
+ * Turns the events of a run into text on standard error: with a live display on a terminal, as plain lines elsewhere. With
+ * `json`, each event is one line of JSON on `jsonStream` instead.
+ */
 export function createReporter(
   options: ReporterOptions,
   stderr: NodeJS.WriteStream,
-): EventSink & AsyncDisposable {
+  jsonStream: NodeJS.WritableStream = process.stdout,
+): Reporter {
+  if (options.json) return jsonReporter(jsonStream);
+  const isScreen = stderr.isTTY && process.env['TERM'] !== 'dumb';
+  return isScreen ? terminalReporter(stderr, options) : plainReporter(stderr, options);
+}
+
+/** NDJSON: the events as they are. */
+export function jsonReporter(stream: NodeJS.WritableStream): Reporter {
   return {
-    emit(event) {
-      const line = options.json ? JSON.stringify(event) : plainLine(event, options.debug);
-      if (line !== undefined) stderr.write(`${line}\n`);
+    emit: (event) => {
+      if (!isInnerFrame(event)) stream.write(`${JSON.stringify(event)}\n`);
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 
-function plainLine(event: RunEvent, debug: boolean): string | undefined {
-  switch (event.type) {
-    case 'step-started':
-    case 'step-finished':
-    case 'step-failed':
-    case 'step-hit':
-      return `${event.type.slice('step-'.length)}: ${event.label}`;
-    case 'note':
-      return event.level === 'warning' ? `warning: ${event.message}` : event.message;
-    case 'artifact':
-      return `${event.state}: ${event.path}`;
-    case 'output':
-      return debug ? `${event.tool}: ${event.line}` : undefined;
-    default:
-      return undefined;
-  }
+/** One line for each thing worth saying, in order, for files and pipes. */
+export function plainReporter(
+  stream: NodeJS.WritableStream,
+  { debug }: { readonly debug: boolean },
+): Reporter {
+  const options = { debug, announceStarts: true, paint: noPaint, tally: newTally() };
+  return {
+    emit: (event) => {
+      tally(options.tally, event);
+      for (const line of eventLines(event, options)) stream.write(`${line}\n`);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }
