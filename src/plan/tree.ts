@@ -1,4 +1,5 @@
 import type { Origin } from '../base/diagnostic.ts';
+import { formatImageSources } from '../distro/apt-sources.ts';
 import type { PlannedImage } from './image.ts';
 import { packageRequest } from './packages.ts';
 import { planScripts, scriptSettings } from './scripts.ts';
@@ -88,6 +89,7 @@ function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
       documentation: config.WithDocs,
       bootable: image.bootable,
       environment: image.environment,
+      aptSources: formatImageSources(image.repositories.repositories),
     },
     { label: 'install packages', keep: true, ...image.originOption('Packages') },
   );
