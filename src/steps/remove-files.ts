@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { treeAt } from '../sandbox/tree.ts';
 import type { TreeStep } from './implementation.ts';
 
@@ -9,8 +10,16 @@ export const removeFiles: TreeStep<'remove-files'> = {
   async run(inputs, root) {
     const tree = treeAt(root);
     for (const pattern of inputs.patterns) {
-      // Children go with their parents: remove() takes a path that is gone already.
-      for (const path of await tree.glob(pattern)) await tree.remove(path);
+      const removed = new Set<string>();
+      for (const path of await tree.glob(pattern)) {
+        // Parents come first, and take what is below them along.
+        if (!isBelow(path, removed)) await tree.remove(path);
+        removed.add(path);
+      }
     }
   },
 };
+
+function isBelow(path: string, directories: ReadonlySet<string>): boolean {
+  return directories.has(dirname(path));
+}
