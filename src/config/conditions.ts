@@ -82,7 +82,8 @@ function conditionHolds(
   if (negated) condition = trim(slice(condition, 1));
   const expanded = expandSpecifiers(loading, condition, place);
   const outcome = take(loading, evaluate(loading, { assignment, condition: expanded, place }));
-  return { trigger, holds: outcome === undefined ? false : outcome !== negated };
+  // A faulty condition counts as met: the faults below it are then found in the same run.
+  return { trigger, holds: outcome === undefined || outcome !== negated };
 }
 
 interface Condition {
