@@ -6,12 +6,12 @@ import {
   lstat,
   mkdir,
   readFile,
+  readdir,
   readlink,
   stat,
   symlink,
   utimes,
 } from 'node:fs/promises';
-import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -78,7 +78,6 @@ describe.skipIf(!isRoot)('copy-trees (needs root)', () => {
     await chmod(join(extra, 'etc/new'), 0o711);
     await utimes(join(extra, 'etc/new/conf'), 1, 1_000_000);
     await symlink('/usr/bin/tool', join(extra, 'etc/link'));
-    await execute('setfacl', ['-m', 'u:1:r', join(extra, 'etc/new/conf')]).catch(() => undefined);
     await copy(extra);
     const conf = await lstat(at('etc/new/conf'));
     expect([conf.uid, conf.gid, conf.mtimeMs]).toEqual([0, 0, 1_000_000_000]);
@@ -573,6 +572,5 @@ describe('steps without tools', () => {
     await cleanTraces.run({ base: base() }, bench.root, bench.context);
     expect((await readdir(victim)).sort()).toEqual(['file', 'log']);
     expect(await readdir(join(victim, 'log'))).toEqual(['x.log']);
-    await writeFile(join(victim, 'still-writable'), '');
   });
 });
