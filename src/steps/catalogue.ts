@@ -12,8 +12,12 @@ import { hwdb } from './hwdb.ts';
 import { identity } from './identity.ts';
 import type { StepImplementation } from './implementation.ts';
 import { installBootLoader } from './install-boot-loader.ts';
+import { installPackages } from './install-packages.ts';
 import { joinInitrds } from './join-initrds.ts';
 import { makeInitrd } from './make-initrd.ts';
+import { cleanPackageMetadata } from './clean-package-metadata.ts';
+import { manifest } from './manifest.ts';
+import { removePackages } from './remove-packages.ts';
 import { mergeTree } from './merge-tree.ts';
 import { packCpio } from './pack-cpio.ts';
 import { packDirectory } from './pack-directory.ts';
@@ -32,6 +36,10 @@ import { tmpfiles } from './tmpfiles.ts';
 /** What runs each kind of step. */
 export const catalogue = {
   'resolve-packages': resolvePackages,
+  'install-packages': installPackages,
+  'clean-package-metadata': cleanPackageMetadata,
+  manifest,
+  'remove-packages': removePackages,
   'copy-trees': copyTrees,
   'merge-tree': mergeTree,
   'run-scripts': runScriptsStep,
