@@ -4,7 +4,6 @@ import { closest } from '../base/suggestion.ts';
 import type { ImageLoading, Position } from './loading.ts';
 import { parseContext, take } from './loading.ts';
 import type { ScannedAssignment } from './scanner.ts';
-import type { Scope } from './setting.ts';
 import type { SettingRow } from './settings/table.ts';
 import { findSetting, settingRows } from './settings/table.ts';
 import { expandSpecifiers } from './specifiers.ts';
@@ -32,7 +31,7 @@ export function applyCommandLine(loading: ImageLoading, given: readonly CommandL
   }
 }
 
-/** Takes over one line of a file; gives its row and value if it is Include=, which the caller follows. */
+/** Takes over one line of a file; gives its row, so that the caller can follow Include=. */
 export function applyLine(
   loading: ImageLoading,
   line: ScannedAssignment,
@@ -46,19 +45,9 @@ export function applyLine(
   }
   if (row.name !== line.key) loading.faults.push(oldName(line, row));
   if (row.section !== place.section) loading.faults.push(wrongSection(line, row, place));
-  if (!mayBeSet(loading, row)) {
-    loading.faults.push(mainOnly(line, row));
-    return undefined;
-  }
   const value = trim(expandSpecifiers(loading, line.value, place));
   assignText(loading, value, { row, layer: position.layer, directory: position.directory });
   return row;
-}
-
-/** Whether an image's own files may set it: other images than the main one take some settings from there. */
-export function mayBeSet(loading: ImageLoading, row: SettingRow): boolean {
-  const mainDecides: readonly Scope[] = ['universal', 'multiversal', 'main'];
-  return loading.role !== 'subimage' || !mainDecides.includes(row.setting.scope);
 }
 
 interface Target {
@@ -113,17 +102,7 @@ function wrongSection(
     code: 'wrong-section',
     message: `${row.name}= belongs to [${row.section}], not to [${section}]`,
     origin: keyOrigin,
-    hint: `Move the line below a [${row.section}] header.`,
-  });
-}
-
-function mainOnly({ key, keyOrigin }: ScannedAssignment, row: SettingRow): Diagnostic {
-  const reason = row.setting.scope === 'main' ? 'is for the main image only' : 'is the same for all images';
-  return fault('error', {
-    code: 'main-only',
-    message: `${key}= ${reason}`,
-    origin: keyOrigin,
-    hint: 'Set it in the main configuration.',
+    hint: `Move the line below the header [${row.section}].`,
   });
 }
 

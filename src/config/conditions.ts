@@ -97,6 +97,7 @@ function evaluate(loading: ImageLoading, { assignment, condition, place }: Condi
   const special = Object.hasOwn(specialConditions, key) ? specialConditions[key] : undefined;
   if (special !== undefined) return ok(special(loading, condition, place));
   const row = findSetting(key);
+  if (row?.name === 'Profiles') loading.knownProfiles.add(condition.text);
   if (row?.setting.match === undefined) return unmatchable(key, keyOrigin, row);
   const { value } = resolve(loading.values, row, fallbackContext(loading));
   return row.setting.match(value, condition, parseContext(loading, place.position.directory));

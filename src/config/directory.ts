@@ -9,7 +9,7 @@ import type { ConfigFiles } from './files.ts';
 import { applyImplicitFiles } from './implicit.ts';
 import { noteUnusedFiles } from './known-files.ts';
 import type { ImageLoading, Position, Prefix } from './loading.ts';
-import { currentValue } from './loading.ts';
+import { currentEntries, currentValue } from './loading.ts';
 import type { ScannedFile, ScannedSection } from './scanner.ts';
 import { scan } from './scanner.ts';
 import { conditionSections, findSection, sectionNames } from './settings/table.ts';
@@ -86,17 +86,42 @@ function readDropIns(loading: ImageLoading, position: Position): void {
 }
 
 function readProfiles(loading: ImageLoading, position: Position): void {
-  const profiles = currentValue(loading, 'Profiles') as readonly string[];
-  for (const profile of profiles) {
-    const path = named(position, `.profiles/${profile}`);
-    if (loading.world.files.stat(path)?.directory === true) {
-      readDirectory(loading, path, { prefix: position.prefix, layer: position.layer });
+  const { files } = loading.world;
+  for (const profile of currentValue(loading, 'Profiles') as readonly string[]) {
+    const directory = named(position, `.profiles/${profile}`);
+    const file = hostPath(`${directory}.conf`);
+    if (files.stat(directory)?.directory === true) {
+      loading.knownProfiles.add(profile);
+      readDirectory(loading, directory, { prefix: position.prefix, layer: position.layer });
     }
-    readFile(loading, hostPath(`${path}.conf`), position);
+    if (files.stat(file) !== undefined) loading.knownProfiles.add(profile);
+    readFile(loading, file, position);
   }
 }
 
-function named({ directory, prefix }: Position, suffix: string): HostPath {
+/** Notes profiles that are on and that nothing is about: neither a file nor a condition. */
+export function noteUnknownProfiles(loading: ImageLoading, prefix: Prefix): void {
+  const { files } = loading.world;
+  const directory = named({ directory: loading.directory, prefix }, '.profiles');
+  const known = [
+    ...files.list(directory).map((name) => name.replace(/\.conf$/, '')),
+    ...loading.knownProfiles,
+  ];
+  for (const { value, origin } of currentEntries(loading, 'Profiles')) {
+    const profile = value as string;
+    if (loading.knownProfiles.has(profile)) continue;
+    const near = closest(profile, known);
+    loading.faults.push({
+      severity: 'warning',
+      code: 'unknown-profile',
+      message: `profile '${profile}' changes nothing: no file has its name and no condition asks for it`,
+      origin,
+      hint: near === undefined ? `Profiles are files in ${directory}.` : `Did you mean '${near}'?`,
+    });
+  }
+}
+
+function named({ directory, prefix }: Pick<Position, 'directory' | 'prefix'>, suffix: string): HostPath {
   return hostPath(join(directory, `${prefix}${suffix}`));
 }
 

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
-import { mayBeSet } from './assignments.ts';
 import type { ImageLoading, Position } from './loading.ts';
 import { parseContext, take } from './loading.ts';
 import type { ImplicitFile } from './setting.ts';
@@ -14,7 +13,6 @@ import { assign } from './values.ts';
 /** Takes over the files of a configuration directory that set a value by their name alone. */
 export function applyImplicitFiles(loading: ImageLoading, position: Position): void {
   for (const row of settingRows) {
-    if (!mayBeSet(loading, row)) continue;
     for (const implicit of row.setting.implicit ?? []) applyImplicit(loading, { row, implicit, position });
   }
 }

@@ -1,6 +1,6 @@
 import type { HostPath, ImageName } from '../base/brand.ts';
 import type { Diagnostic, Result } from '../base/diagnostic.ts';
-import type { ParseContext } from './codec.ts';
+import type { Entry, ParseContext } from './codec.ts';
 import type { ConfigFiles } from './files.ts';
 import type { FallbackContext, HostFacts } from './setting.ts';
 import type { SettingName } from './settings/table.ts';
@@ -10,9 +10,6 @@ import { resolve } from './values.ts';
 
 /** First part of the names of configuration files. With `mkosi`, unknown settings are remarks instead of faults. */
 export type Prefix = 'mkimg' | 'mkosi';
-
-/** Which settings an image's own files may set; see Scope. */
-export type ImageRole = 'main' | 'subimage' | 'builtin';
 
 /** What is the same for all images of a project. */
 export interface LoadEnvironment {
@@ -24,7 +21,6 @@ export interface LoadEnvironment {
 /** An image while its configuration is being read. Values, faults and the lists of files grow as reading goes on. */
 export interface ImageLoading {
   readonly name: ImageName;
-  readonly role: ImageRole;
   /** The image's configuration directory. */
   readonly directory: HostPath;
   readonly world: LoadEnvironment;
@@ -32,6 +28,8 @@ export interface ImageLoading {
   readonly faults: Diagnostic[];
   /** Real paths of what Include= read: each is read once. */
   readonly included: Set<string>;
+  /** Profiles that have a file or that a condition asked for. */
+  readonly knownProfiles: Set<string>;
   /** Configuration files in the order in which they were read. */
   readonly sources: HostPath[];
 }
@@ -56,6 +54,11 @@ export function fallbackContext(loading: ImageLoading): FallbackContext {
 /** Value of a setting as things stand. */
 export function currentValue(loading: ImageLoading, name: SettingName): unknown {
   return resolve(loading.values, settingRow(name), fallbackContext(loading)).value;
+}
+
+/** The items of a setting as things stand; none for a default. */
+export function currentEntries(loading: ImageLoading, name: SettingName): readonly Entry<unknown>[] {
+  return resolve(loading.values, settingRow(name), fallbackContext(loading)).entries;
 }
 
 /** Notes the faults and remarks of a result; gives its value, if there is one. */

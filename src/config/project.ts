@@ -5,12 +5,12 @@ import type { Diagnostic, Origin, Result } from '../base/diagnostic.ts';
 import { fail, ok } from '../base/diagnostic.ts';
 import type { CommandLineAssignment } from './assignments.ts';
 import { applyCommandLine } from './assignments.ts';
-import { includePending, prefixOf, readDirectory } from './directory.ts';
+import { includePending, noteUnknownProfiles, prefixOf, readDirectory } from './directory.ts';
 import type { ConfigFiles } from './files.ts';
 import { hostFiles } from './files.ts';
 import { hostFacts } from './host.ts';
 import { resultSuffixes } from './known-files.ts';
-import type { ImageLoading, ImageRole, LoadEnvironment } from './loading.ts';
+import type { ImageLoading, LoadEnvironment } from './loading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import { finishImage } from './resolved-image.ts';
 import type { HostFacts } from './setting.ts';
@@ -53,10 +53,7 @@ export async function loadProject(request: ProjectRequest): Promise<Result<Proje
   const directory = projectDirectory(world.files, request.directory);
   if (directory === undefined && !describesAnImage(request.assignments))
     return noConfiguration(request.directory);
-  const loading = newImage(
-    { name: imageName('main'), role: 'main', directory: directory ?? request.directory },
-    world,
-  );
+  const loading = newImage({ name: imageName('main'), directory: directory ?? request.directory }, world);
   readImage(loading, request.assignments);
   const main = finishImage(loading);
   const errors = loading.faults.filter(({ severity }) => severity === 'error');
@@ -96,7 +93,7 @@ export async function loadBuiltinImage(request: BuiltinRequest): Promise<Result<
   await Promise.resolve();
   const world = loadEnvironment(request);
   const { directory, inherit } = request;
-  const loading = newImage({ name: imageName(request.name), role: 'builtin', directory }, world);
+  const loading = newImage({ name: imageName(request.name), directory }, world);
   const origin: Origin = { kind: 'inherited', image: inherit.name };
   for (const row of settingRows) {
     // Built-in configurations have profiles of their own.
@@ -121,20 +118,28 @@ function loadEnvironment(request: Pick<ProjectRequest, 'environment' | 'host' | 
 
 interface NewImage {
   readonly name: ImageName;
-  readonly role: ImageRole;
   readonly directory: HostPath;
 }
 
 function newImage(image: NewImage, world: LoadEnvironment): ImageLoading {
-  return { ...image, world, values: new Map(), faults: [], included: new Set(), sources: [] };
+  return {
+    ...image,
+    world,
+    values: new Map(),
+    faults: [],
+    included: new Set(),
+    knownProfiles: new Set(),
+    sources: [],
+  };
 }
 
 function readImage(loading: ImageLoading, assignments: readonly CommandLineAssignment[]): void {
-  const { directory, role, world } = loading;
+  const { directory, world } = loading;
   const prefix = prefixOf(world.files, directory) ?? 'mkimg';
   applyCommandLine(loading, assignments);
   includePending(loading, { directory, prefix, layer: 'files' });
-  readDirectory(loading, directory, { prefix, local: role !== 'builtin', profiles: true });
+  readDirectory(loading, directory, { prefix, local: true, profiles: true });
+  noteUnknownProfiles(loading, prefix);
 }
 
 /** The directory itself or, where it has no configuration, its `mkimg/` or `mkosi/`. */
