@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { HostPath, StepKey } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
-import { readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import { exists, readTextIfExists, writeFileAtomically } from '../base/files.ts';
 import type { CacheLayout } from './layout.ts';
 
 /*
@@ -30,6 +30,11 @@ export async function recordMove(layout: CacheLayout, key: StepKey, path: HostPa
   const { ino, size, mtimeMs } = await lstat(path);
   const moved: Moved = { path, inode: ino, bytes: size, mtimeMs };
   await writeFileAtomically(join(entryPath(layout, key), 'moved.json'), `${JSON.stringify(moved)}\n`, 0o600);
+}
+
+/** True when the artifact of `key` was moved out of the store. */
+export async function wasMoved(layout: CacheLayout, key: StepKey): Promise<boolean> {
+  return exists(join(entryPath(layout, key), 'moved.json'));
 }
 
 /** Where the artifact of the entry at `directory` was moved to, if it is still there unchanged. */

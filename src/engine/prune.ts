@@ -5,7 +5,7 @@ import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { acquireLock, markRunning, oldestRunning } from './lock.ts';
-import { entryPath } from './moved.ts';
+import { entryPath, wasMoved } from './moved.ts';
 import { removeStaleStages } from './staging.ts';
 import type { Entry, Store } from './store.ts';
 
@@ -14,6 +14,8 @@ export interface StoredEntry {
   readonly key: StepKey;
   /** Absent for what is no readable entry. */
   readonly entry: Entry | undefined;
+  /** The artifact was moved into an output directory; without `entry`, it is not there any more. */
+  readonly moved: boolean;
   readonly bytes: number;
   /** Milliseconds since the epoch. */
   readonly lastUsed: number;
@@ -83,8 +85,8 @@ export async function listEntries(store: Store): Promise<readonly StoredEntry[]>
   for (const key of await store.keys()) {
     const entry = await store.find(key);
     const lastUsed = await lastUse(store, key);
-    const inStore = entry?.path.startsWith(entryPath(store.layout, key)) === true;
-    entries.push({ key, entry, bytes: inStore ? entry.record.bytes : 0, lastUsed });
+    const moved = await wasMoved(store.layout, key);
+    entries.push({ key, entry, moved, bytes: moved ? 0 : (entry?.record.bytes ?? 0), lastUsed });
   }
   return entries.sort((left, right) => left.lastUsed - right.lastUsed);
 }

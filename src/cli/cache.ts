@@ -1,0 +1,251 @@
+import { rm } from 'node:fs/promises';
+import type { Diagnostic, Result } from '../base/diagnostic.ts';
+import { fail, ok } from '../base/diagnostic.ts';
+import { ConfigurationError } from '../base/errors.ts';
+import { sizeOf } from '../config/codecs/scalars.ts';
+import type { PooledFile } from '../engine/package-pool.ts';
+import { isCorrupt, listPool, prunePool } from '../engine/package-pool.ts';
+import type { PruneLimits, StoredEntry } from '../engine/prune.ts';
+import { listEntries, prune } from '../engine/prune.ts';
+import type { Store } from '../engine/store.ts';
+import { openStore } from '../engine/store.ts';
+import { decidePrivileges, currentMode } from '../sandbox/namespace.ts';
+import { reenter } from './build.ts';
+import { formatBytes, formatDuration } from './reporters/format.ts';
+import { readProject } from './session/project.ts';
+import { cacheLayoutOf } from './session/session.ts';
+import type { Verb, VerbContext } from './verb.ts';
+
+const day = 24 * 60 * 60 * 1000;
+const defaultAge = 30 * day;
+
+export const cacheVerb: Verb = {
+  name: 'cache',
+  summary: 'Show what the cache holds; `cache prune` trims it, `cache verify` checks it',
+  answers: true,
+  options: [
+    {
+      name: 'older-than',
+      takesValue: true,
+      summary: 'prune: what was not used for so long (30d, 12h); default 30d',
+    },
+    {
+      name: 'max-size',
+      takesValue: true,
+      summary: 'prune: results beyond this size (10G), the longest unused first',
+    },
+    { name: 'all', takesValue: false, summary: 'prune: everything that no running build uses' },
+  ],
+  run: async (context) => {
+    const action = parseAction(context);
+    if (!action.ok) throw new ConfigurationError(action.diagnostics);
+    const store = await openCache(context);
+    if (action.value.kind === 'list') return list(store, context);
+    // Trees hold files of subordinate ids, which only the namespace may read and remove.
+    if (currentMode() === undefined) return reenter({ privileges: await decidePrivileges() }, context);
+    return action.value.kind === 'prune'
+      ? pruneCache(store, action.value.limits, context)
+      : verify(store, context);
+  },
+};
+
+type Action = { readonly kind: 'list' | 'verify' } | { readonly kind: 'prune'; readonly limits: PruneLimits };
+
+/** What the words and options after `cache` ask for. */
+export function parseAction({ words, options }: Pick<VerbContext, 'words' | 'options'>): Result<Action> {
+  const [word = 'list', ...more] = words;
+  if (more.length > 0) return fail(usageFault(`'${more.join(' ')}' is too much`));
+  if (word === 'list' || word === 'verify') return ok({ kind: word });
+  if (word !== 'prune') return fail(usageFault(`'cache ${word}' does not exist`));
+  const limits = parseLimits(options.extra);
+  return limits.ok ? ok({ kind: 'prune', limits: limits.value }) : limits;
+}
+
+function usageFault(message: string): Diagnostic {
+  return {
+    severity: 'error',
+    code: 'bad-usage',
+    message,
+    hint: "Write 'cache', 'cache prune' or 'cache verify'.",
+  };
+}
+
+function parseLimits(extra: Readonly<Record<string, string>>): Result<PruneLimits> {
+  const olderThan = option('older-than', extra, {
+    parse: parseAge,
+    kind: 'an age',
+    hint: 'Write 30d, 12h or 2w.',
+  });
+  const maximumBytes = option('max-size', extra, {
+    parse: sizeOf,
+    kind: 'a size',
+    hint: 'Write 512M or 10G.',
+  });
+  if (!olderThan.ok || !maximumBytes.ok) {
+    return fail(...[olderThan, maximumBytes].flatMap((result) => (result.ok ? [] : result.diagnostics)));
+  }
+  const limits = { ...olderThan.value, ...maximumBytes.value, all: extra['all'] !== undefined };
+  return ok(
+    extra['all'] === undefined && Object.keys(limits).length === 1 ? { olderThan: defaultAge } : limits,
+  );
+}
+
+const limitNames = { 'older-than': 'olderThan', 'max-size': 'maximumBytes' } as const;
+
+interface OptionForm {
+  readonly parse: (text: string) => number | undefined;
+  readonly kind: string;
+  readonly hint: string;
+}
+
+/** The limit that an option sets; nothing when it was not given. */
+function option(
+  name: keyof typeof limitNames,
+  extra: Readonly<Record<string, string>>,
+  { parse, kind, hint }: OptionForm,
+): Result<PruneLimits> {
+  const text = extra[name];
+  if (text === undefined) return ok({});
+  const value = parse(text);
+  if (value !== undefined) return ok({ [limitNames[name]]: value });
+  const origin = { kind: 'flag', text: `--${name}=${text}` } as const;
+  return fail({ severity: 'error', code: 'bad-value', message: `'${text}' is not ${kind}`, origin, hint });
+}
+
+const ageUnits: Readonly<Record<string, number>> = { m: 60_000, h: day / 24, d: day, w: 7 * day };
+
+/** Milliseconds from text such as `30d`; undefined when it is no age. */
+export function parseAge(text: string): number | undefined {
+  const [, digits, unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? [];
+  const factor = ageUnits[unit];
+  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+}
+
+/** The cache of the project in the directory; outside of a project that of the user, or the one that a flag names. */
+async function openCache(context: VerbContext): Promise<Store> {
+  try {
+    const { main } = await readProject(context);
+    return await openStore(cacheLayoutOf(main.config));
+  } catch (error) {
+    const isOutside =
+      error instanceof ConfigurationError &&
+      error.diagnostics.every(({ code }) => code === 'no-configuration');
+    const named = context.assignments.some(({ setting }) => setting === 'CacheDirectory');
+    if (!isOutside || named) throw error;
+    return openStore(cacheLayoutOf({ CacheDirectory: undefined }));
+  }
+}
+
+async function list(store: Store, context: VerbContext): Promise<number> {
+  const entries = await listEntries(store);
+  const packages = await listPool(store.layout.packages);
+  context.print(
+    context.options.json ? cacheJson(store, entries, packages) : cacheText(store, entries, packages),
+  );
+  return 0;
+}
+
+function cacheJson(store: Store, entries: readonly StoredEntry[], packages: readonly PooledFile[]): string {
+  const document = {
+    directory: store.layout.root,
+    entries: entries.map(({ key, entry, moved, bytes, lastUsed }) => ({
+      ...{ key, bytes, lastUsed: new Date(lastUsed).toISOString() },
+      ...(entry === undefined
+        ? { [moved ? 'gone' : 'damaged']: true }
+        : {
+            kind: entry.record.kind,
+            label: entry.record.label,
+            createdAt: new Date(entry.record.createdAt).toISOString(),
+          }),
+    })),
+    packages: { files: packages.length, bytes: totalBytes(packages) },
+  };
+  return JSON.stringify(document, undefined, 2);
+}
+
+/** One line for each kind of result, the largest first. */
+export function cacheText(
+  store: Pick<Store, 'layout'>,
+  entries: readonly StoredEntry[],
+  packages: readonly PooledFile[],
+): string {
+  const items = [
+    ...entries.map(({ entry, moved, bytes, lastUsed }) => ({
+      kind: entry?.record.kind ?? (moved ? 'replaced outputs' : 'damaged'),
+      bytes,
+      lastUsed,
+    })),
+    ...packages.map(({ bytes, lastUsed }) => ({ kind: 'downloaded packages', bytes, lastUsed })),
+  ];
+  const rows = [...new Set(items.map(({ kind }) => kind))]
+    .map((kind) => {
+      const same = items.filter((item) => item.kind === kind);
+      const lastUsed = Math.max(...same.map((item) => item.lastUsed));
+      return { kind, count: same.length, bytes: totalBytes(same), lastUsed };
+    })
+    .sort((left, right) => right.bytes - left.bytes);
+  const now = Date.now();
+  return [
+    store.layout.root,
+    '',
+    row(['results of', 'number', 'size', 'last used']),
+    ...rows.map(({ kind, count, bytes, lastUsed }) =>
+      row([
+        kind,
+        String(count),
+        formatBytes(bytes),
+        lastUsed === 0 ? '' : `${formatDuration(now - lastUsed)} ago`,
+      ]),
+    ),
+    row(['all', String(items.length), formatBytes(totalBytes(items)), '']),
+  ].join('\n');
+}
+
+function row([kind = '', count = '', size = '', used = '']: readonly string[]): string {
+  return `${kind.padEnd(24)} ${count.padStart(6)} ${size.padStart(10)}   ${used}`.trimEnd();
+}
+
+function totalBytes(items: readonly { readonly bytes: number }[]): number {
+  return items.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+async function pruneCache(store: Store, limits: PruneLimits, context: VerbContext): Promise<number> {
+  const results = await prune(store, limits, context.signal);
+  const age = limits.all === true ? 0 : limits.olderThan;
+  const packages =
+    age === undefined ? { removed: 0, bytes: 0 } : await prunePool(store.layout.packages, Date.now() - age);
+  const report = { results, packages };
+  const text = [
+    `Removed ${results.removed} results (${formatBytes(results.bytes)}) and ${packages.removed} packages (${formatBytes(packages.bytes)})`,
+    ...(results.inUse === 0 ? [] : [`${results.inUse} results stay because a build is running`]),
+  ].join('\n');
+  context.print(context.options.json ? JSON.stringify(report, undefined, 2) : text);
+  return 0;
+}
+
+/** Reads everything that has a digest; what is damaged is removed, and made or fetched again when it is needed. */
+async function verify(store: Store, context: VerbContext): Promise<number> {
+  const damaged: string[] = [];
+  const entries = await listEntries(store);
+  for (const { key, entry, moved } of entries) {
+    context.signal.throwIfAborted();
+    // An output that was moved out of the store, and then replaced or changed by its owner, is no damage.
+    if (entry === undefined && moved) continue;
+    const fault =
+      entry === undefined ? 'its record or artifact is missing' : await store.check(entry, 'full');
+    if (fault === undefined) continue;
+    damaged.push(`${entry?.record.label ?? key}: ${fault}`);
+    await store.remove(key);
+  }
+  const packages = await listPool(store.layout.packages);
+  for (const file of packages) {
+    context.signal.throwIfAborted();
+    if (!(await isCorrupt(file))) continue;
+    damaged.push(`${file.path}: the content is not what the name says`);
+    await rm(file.path, { force: true });
+  }
+  const checked = entries.length + packages.length;
+  const text = [...damaged, `Checked ${checked} results and packages; removed ${damaged.length}`].join('\n');
+  context.print(context.options.json ? JSON.stringify({ checked, damaged }, undefined, 2) : text);
+  return damaged.length === 0 ? 0 : 1;
+}

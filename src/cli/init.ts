@@ -1,0 +1,74 @@
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno, MkimgError } from '../base/errors.ts';
+import type { Verb } from './verb.ts';
+
+const fileName = 'mkimg.conf';
+
+/** What a new project starts with: the smallest image that boots and can be logged in to. */
+export const starterConfiguration = `# An image for mkimg. Build it with 'mkimg', boot it with 'mkimg qemu', test it with 'mkimg test'.
+# 'mkimg summary' shows all settings that are in effect.
+
+[Distribution]
+Distribution=debian
+Release=trixie
+
+[Output]
+# Also: directory, tar, cpio, uki.
+Format=disk
+
+[Content]
+# Format=disk boots by itself with a kernel, systemd-boot and udev.
+Packages=
+    linux-image-amd64
+    systemd
+    systemd-boot
+    systemd-sysv
+    udev
+
+# Files below mkimg.extra/ are copied into the image; scripts such as mkimg.postinst are run.
+
+Hostname=image
+# Logs root in on the console. Remove it, and set RootPassword=, for anything that others can reach.
+Autologin=yes
+`;
+
+export const initVerb: Verb = {
+  name: 'init',
+  summary: `Write a small ${fileName} to start from`,
+  options: [],
+  run: async ({ options, events }) => {
+    const { directory } = options;
+    await mkdir(directory, { recursive: true });
+    const present = (await readdir(directory)).find((name) => /^mk(?:img|osi)\.conf$/.test(name));
+    const path = join(directory, fileName);
+    if (present !== undefined) throw alreadyThere(join(directory, present));
+    await writeNew(path);
+    events.emit({
+      ...{ type: 'note', level: 'info', code: 'written', message: `Wrote ${path}` },
+      hint: "'mkimg' builds the image, 'mkimg qemu' boots it.",
+    });
+    return 0;
+  },
+};
+
+async function writeNew(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'wx');
+    try {
+      await file.writeFile(starterConfiguration);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) throw alreadyThere(path);
+    throw error;
+  }
+}
+
+function alreadyThere(path: string): MkimgError {
+  return new MkimgError('already-there', `${path} exists already; it was left as it is`, {
+    hint: 'Name another directory with -C.',
+    class: 'usage',
+  });
+}

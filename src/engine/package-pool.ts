@@ -1,0 +1,52 @@
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import { byBytes } from '../base/canonical.ts';
+import { isErrno } from '../base/errors.ts';
+import { fileDigest } from './content.ts';
+
+/** A file of the package pool: a package named by its SHA-256, or what a broken download left. */
+export interface PooledFile {
+  readonly path: HostPath;
+  readonly bytes: number;
+  /** Milliseconds since the epoch: when it was read or written last, as far as the file system tells. */
+  readonly lastUsed: number;
+}
+
+/** All files of the pool, by name. */
+export async function listPool(pool: HostPath): Promise<readonly PooledFile[]> {
+  const files: PooledFile[] = [];
+  for (const name of (await namesIn(pool)).sort(byBytes)) {
+    const path = hostPath(join(pool, name));
+    const stats = await lstat(path);
+    if (!stats.isFile()) continue;
+    files.push({ path, bytes: stats.size, lastUsed: Math.max(stats.atimeMs, stats.mtimeMs) });
+  }
+  return files;
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** True when a pooled package's content is not what its name says; broken downloads have no such name. */
+export async function isCorrupt({ path }: PooledFile): Promise<boolean> {
+  const [, digest] = /\/([0-9a-f]{64})\.[a-z]+$/.exec(path) ?? [];
+  return digest !== undefined && (await fileDigest(path)) !== digest;
+}
+
+/** Removes files that were used before `usedBefore`; returns how many and how large they were. */
+export async function prunePool(
+  pool: HostPath,
+  usedBefore: number,
+): Promise<{ readonly removed: number; readonly bytes: number }> {
+  const old = (await listPool(pool)).filter(({ lastUsed }) => lastUsed < usedBefore);
+  for (const { path } of old) await rm(path, { force: true });
+  return { removed: old.length, bytes: old.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
