@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpRequest } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 
@@ -82,7 +83,9 @@ export class HttpClient implements Disposable {
     }
     if (proxy === undefined) return sent(httpsRequest(url, { agent: this.#tls, signal, headers }));
     const tunnel = await openTunnel(url, proxy, signal);
-    const createConnection = (): Duplex => tlsConnect({ socket: tunnel, servername: url.hostname });
+    // A certificate for an address is asked for without a server name (RFC 6066).
+    const name = isIP(url.hostname) === 0 ? { servername: url.hostname } : {};
+    const createConnection = (): Duplex => tlsConnect({ socket: tunnel, ...name });
     return sent(httpsRequest(url, { agent: false, createConnection, signal, headers }));
   }
 }
@@ -108,7 +111,7 @@ function isExcluded(host: string, list: string | undefined): boolean {
 }
 
 interface ProxyRoute {
-  readonly host?: string;
+  readonly hostname?: string;
   readonly port?: number;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -123,10 +126,10 @@ function plainProxyRoute(url: URL, proxy: URL): ProxyRoute {
   };
 }
 
-function proxyEndpoint(proxy: URL): { host: string; port: number } {
+function proxyEndpoint(proxy: URL): { hostname: string; port: number } {
   if (proxy.protocol !== 'http:')
     throw new Error(`cannot use the proxy ${proxy.origin}: only http:// is known`);
-  return { host: proxy.hostname, port: Number(proxy.port === '' ? 80 : proxy.port) };
+  return { hostname: proxy.hostname, port: Number(proxy.port === '' ? 80 : proxy.port) };
 }
 
 function openTunnel(url: URL, proxy: URL, signal: AbortSignal): Promise<Duplex> {
