@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostPath } from '../../base/brand.ts';
+import { allOf } from '../../base/concurrency.ts';
 import { MkimgError } from '../../base/errors.ts';
 import type { CompressionSuffix } from '../../formats/kmod.ts';
 import { compressionSuffixes, firmwareNames, readModinfo } from '../../formats/kmod.ts';
@@ -76,7 +77,7 @@ async function unpackedFiles(
       );
   }
   const mounts = [{ source: context.work, target: '/modules', mode: 'rw' as const }];
-  await Promise.all(runs.map((run) => context.sandbox.run({ ...run, mounts, workingDirectory: '/modules' })));
+  await allOf(runs.map((run) => () => context.sandbox.run({ ...run, mounts, workingDirectory: '/modules' })));
   return paths;
 }
 

@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { TreePath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
-import type { SegmentItem } from '../../initrd/segment.ts';
+import type { SegmentItem } from './segment.ts';
 import type { Tree } from '../../sandbox/tree.ts';
 
 const firmwareRoot = 'usr/lib/firmware';
@@ -27,12 +27,14 @@ export async function firmwareItems(
   const items = new Map<TreePath, SegmentItem>();
   // The name comes out of a module and could be anything.
   if (name.split('/').includes('..')) return items;
+  const isPattern = /[*?[]/.test(name);
   for (const directory of [`updates/${version}`, 'updates', version, '.']) {
     for (const suffix of suffixes) {
       const path = posix.join(firmwareRoot, directory, name + suffix);
-      const matches = /[*?[]/.test(path) ? await tree.glob(path) : [treePath(path)];
+      const matches = isPattern ? await tree.glob(path) : [treePath(path)];
       for (const match of matches) await addChain(tree, match, items);
-      if (items.size > 0 && matches.length === 1) return items;
+      // The kernel takes the first one; what a pattern stands for is spread over all.
+      if (items.size > 0 && !isPattern) return items;
     }
   }
   return items;

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { treePath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
 import { parseModulesDep, parsePlainAliases, parseRelations } from '../../formats/kmod.ts';
-import type { DepmodTexts } from '../../initrd/indexes.ts';
-import { builtinIndexes, depmodTexts } from '../../initrd/indexes.ts';
-import type { ModuleIndexes } from '../../initrd/modules.ts';
+import type { DepmodTexts } from './reduced-indexes.ts';
+import { builtinIndexes, depmodTexts } from './reduced-indexes.ts';
+import type { ModuleIndexes } from './select.ts';
 import type { Tree } from '../../sandbox/tree.ts';
 import { moduleDirectory } from '../kernels.ts';
 

@@ -1,6 +1,6 @@
-import type { TreePath } from '../base/brand.ts';
-import type { FileContent, NewcEntry } from '../formats/newc.ts';
-import { fileType } from '../formats/newc.ts';
+import type { TreePath } from '../../base/brand.ts';
+import type { FileContent, NewcEntry } from '../../formats/newc.ts';
+import { fileType } from '../../formats/newc.ts';
 
 /** What stands at a path of a segment. Everything belongs to root; directories have mode 0755, files 0644. */
 export type SegmentItem =

@@ -1,9 +1,9 @@
-import { MkimgError } from '../base/errors.ts';
-import type { KernelModule } from '../formats/kmod.ts';
-import { moduleName } from '../formats/kmod.ts';
+import { MkimgError } from '../../base/errors.ts';
+import type { KernelModule } from '../../formats/kmod.ts';
+import { moduleName } from '../../formats/kmod.ts';
 import type { MatchedPath, ModulePattern } from './patterns.ts';
 import { matchedPath, modulePattern } from './patterns.ts';
-import { genericModules } from './tables/generic.ts';
+import { genericModules } from './generic.ts';
 
 /** What depmod says about the modules of one kernel, read from usr/lib/modules/VERSION. */
 export interface ModuleIndexes {

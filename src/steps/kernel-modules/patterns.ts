@@ -1,4 +1,4 @@
-import { modulePathWithoutSuffix } from '../formats/kmod.ts';
+import { modulePathWithoutSuffix } from '../../formats/kmod.ts';
 
 /** A module's path as patterns see it: `_` replaced by `-`, without `.ko` and what follows. */
 export interface MatchedPath {

@@ -1,7 +1,7 @@
-import type { KernelModule } from '../formats/kmod.ts';
-import { moduleName } from '../formats/kmod.ts';
-import type { KmodIndexEntry } from '../formats/kmod-index.ts';
-import { writeKmodIndex } from '../formats/kmod-index.ts';
+import type { KernelModule } from '../../formats/kmod.ts';
+import { moduleName } from '../../formats/kmod.ts';
+import type { KmodIndexEntry } from '../../formats/kmod-index.ts';
+import { writeKmodIndex } from '../../formats/kmod-index.ts';
 
 /** depmod's text files of one kernel; empty text for those that are missing. */
 export interface DepmodTexts {
