@@ -27,7 +27,8 @@ export interface SelectedModule {
 /**
  * Selects modules by an ordered list of patterns, of which the last that matches decides, and adds what the selected ones
  * need: hard, soft and weak dependencies, whatever the patterns say about those. The word `default` stands for the modules
- * of a generic initrd. The result is sorted by path.
+ * of a generic initrd; it is also what a list that only excludes, or is empty, starts from: an initrd without any module
+ * finds no root file system. The result is sorted by path.
  * @throws MkimgError `unsupported-module-pattern` for `host` and `re:`, which this selection does not know.
  */
 export function selectModules(
@@ -46,7 +47,8 @@ export function selectModules(
 }
 
 function expandPatterns(patterns: readonly string[]): readonly ModulePattern[] {
-  return patterns
+  const onlyExcludes = patterns.every((pattern) => pattern.startsWith('-'));
+  return [...(onlyExcludes ? ['default'] : []), ...patterns]
     .flatMap((pattern) => (pattern === 'default' ? genericModules : [pattern]))
     .map((pattern) => {
       if (pattern !== 'host' && !pattern.startsWith('re:')) return modulePattern(pattern);
