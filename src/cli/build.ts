@@ -1,11 +1,11 @@
-import { fileURLToPath } from 'node:url';
 import type { StepId } from '../base/brand.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
 import { emitArtifacts, prepareOutputDirectory } from '../engine/publish.ts';
 import type { Plan } from '../plan/step.ts';
-import { currentMode, enterNamespace } from '../sandbox/namespace.ts';
+import { currentMode } from '../sandbox/namespace.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
+import { reenter } from './session/command-line.ts';
 import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
 import type { Verb, VerbContext } from './verb.ts';
@@ -23,12 +23,13 @@ export const buildVerb: Verb = {
   run: runBuild,
 };
 
-async function runBuild(context: VerbContext): Promise<number> {
+/** Builds what is not up to date; enters a namespace first when there is something to do. */
+export async function runBuild(context: VerbContext): Promise<number> {
   const session = await openBuildSession(context);
   const outlook = await foresee(session.plan, session.environment, session.target);
   if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
   await prepareOutputDirectory(session.target.directory);
-  if (currentMode() === undefined) return reenter(session, context);
+  if (currentMode() === undefined) return reenter(session.privileges, context);
   await forget(session, outlook, context.options.force);
   const environment = engineEnvironment(session, context);
   const host = createSandbox({ mode: session.privileges.mode, tools: { kind: 'host' }, ...environment });
@@ -54,25 +55,6 @@ function reportUpToDate({ outputs }: Outlook, { events }: VerbContext): number {
   for (const { record } of outputs) if (record !== undefined) emitArtifacts(record, 'unchanged', events);
   events.emit({ type: 'note', level: 'info', code: 'up-to-date', message: 'Everything is up to date' });
   return 0;
-}
-
-/** Runs this command again where trees can be made. */
-export async function reenter(
-  session: Pick<BuildSession, 'privileges'>,
-  { events }: VerbContext,
-): Promise<number> {
-  const { mode, reason } = session.privileges;
-  if (mode === 'single-id') {
-    events.emit({
-      type: 'note',
-      level: 'warning',
-      code: 'ownership-flattened',
-      message: 'No subordinate ids: all files in the image will belong to root',
-      ...(reason === undefined ? {} : { hint: reason }),
-    });
-  }
-  const main = fileURLToPath(new URL('main.js', import.meta.url));
-  return enterNamespace({ mode, main, args: process.argv.slice(2) });
 }
 
 /** `-f` makes outputs again, `-ff` everything but the tools tree and the list of packages. */

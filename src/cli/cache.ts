@@ -10,7 +10,7 @@ import { listEntries, prune } from '../engine/prune.ts';
 import type { Store } from '../engine/store.ts';
 import { openStore } from '../engine/store.ts';
 import { decidePrivileges, currentMode } from '../sandbox/namespace.ts';
-import { reenter } from './build.ts';
+import { reenter } from './session/command-line.ts';
 import { formatBytes, formatDuration } from './reporters/format.ts';
 import { readProject } from './session/project.ts';
 import { cacheLayoutOf } from './session/session.ts';
@@ -42,7 +42,7 @@ export const cacheVerb: Verb = {
     const store = await openCache(context);
     if (action.value.kind === 'list') return list(store, context);
     // Trees hold files of subordinate ids, which only the namespace may read and remove.
-    if (currentMode() === undefined) return reenter({ privileges: await decidePrivileges() }, context);
+    if (currentMode() === undefined) return reenter(await decidePrivileges(), context);
     return action.value.kind === 'prune'
       ? pruneCache(store, action.value.limits, context)
       : verify(store, context);

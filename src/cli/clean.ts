@@ -6,7 +6,7 @@ import { removeTree } from '../engine/staging.ts';
 import { openStore } from '../engine/store.ts';
 import { outputBase } from '../plan/outputs.ts';
 import { currentMode, decidePrivileges } from '../sandbox/namespace.ts';
-import { reenter } from './build.ts';
+import { reenter } from './session/command-line.ts';
 import { readProject } from './session/project.ts';
 import { cacheLayoutOf } from './session/session.ts';
 import type { Verb, VerbContext } from './verb.ts';
@@ -28,7 +28,7 @@ export const cleanVerb: Verb = {
     const ours = (await records.of(directory)).filter(({ name }) => belongsTo(name, outputBase(main.config)));
     if (ours.length === 0) return 0;
     if (needsNamespace(ours, context) && currentMode() === undefined) {
-      return reenter({ privileges: await decidePrivileges() }, context);
+      return reenter(await decidePrivileges(), context);
     }
     await using _lock = await lockOutputDirectory(directory, {
       store,

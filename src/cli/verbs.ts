@@ -2,12 +2,23 @@ import { buildVerb } from './build.ts';
 import { cacheVerb } from './cache.ts';
 import { cleanVerb } from './clean.ts';
 import { initVerb } from './init.ts';
+import { qemuVerb } from './qemu.ts';
 import { summaryVerb } from './summary.ts';
+import { testVerb } from './test.ts';
 import { runtimeHooks, toolsVerb } from './tools.ts';
 import type { Verb } from './verb.ts';
 
 /** All commands, in the order of the help text. A new one: one import line and one entry here. */
-export const verbs: readonly Verb[] = [buildVerb, summaryVerb, cleanVerb, cacheVerb, initVerb, toolsVerb];
+export const verbs: readonly Verb[] = [
+  buildVerb,
+  summaryVerb,
+  qemuVerb(runtimeHooks),
+  testVerb(runtimeHooks),
+  cleanVerb,
+  cacheVerb,
+  initVerb,
+  toolsVerb,
+];
 
 /** What runs when no verb is given. */
 export const defaultVerb = 'build';

@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+import { flagRows } from '../../config/settings/table.ts';
+import type { Privileges } from '../../sandbox/namespace.ts';
+import { enterNamespace } from '../../sandbox/namespace.ts';
+import type { VerbContext } from '../verb.ts';
+
+/** mkimg's own entry point. */
+const entryPoint = fileURLToPath(new URL('../main.js', import.meta.url));
+
+/** Another verb for the same project with the same settings, as arguments of mkimg. */
+export function siblingCommand(
+  { options, assignments }: Pick<VerbContext, 'options' | 'assignments'>,
+  verb: readonly string[],
+): readonly string[] {
+  const longNames = new Map(flagRows.map(({ setting, long }) => [setting, long]));
+  return [
+    ...['-C', options.directory],
+    ...assignments.map(({ setting, text }) => `--${longNames.get(setting) ?? setting}=${text}`),
+    ...Array.from({ length: options.force }, () => '-f'),
+    ...(options.json ? ['--json'] : []),
+    ...(options.debug ? ['--debug'] : []),
+    ...verb,
+  ];
+}
+
+/** Runs mkimg again where trees can be made, by default with the arguments that it was given; resolves to its exit code. */
+export async function reenter(
+  { mode, reason }: Privileges,
+  { events }: Pick<VerbContext, 'events'>,
+  args: readonly string[] = process.argv.slice(2),
+): Promise<number> {
+  if (mode === 'single-id') {
+    events.emit({
+      type: 'note',
+      level: 'warning',
+      code: 'ownership-flattened',
+      message: 'No subordinate ids: all files in the image will belong to root',
+      ...(reason === undefined ? {} : { hint: reason }),
+    });
+  }
+  return enterNamespace({ mode, main: entryPoint, args });
+}
