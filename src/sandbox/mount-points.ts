@@ -1,5 +1,5 @@
 import { lstat, mkdir, open, rmdir, stat, unlink } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
@@ -48,7 +48,7 @@ type RootSpec = SandboxSpec & { readonly root: HostPath };
 
 interface Made {
   readonly path: string;
-  readonly isDirectory: boolean;
+  readonly kind: 'directory' | 'file' | 'link';
 }
 
 async function ensureSystemDirectory(root: HostPath, path: string, mode: number): Promise<void> {
@@ -79,7 +79,19 @@ async function placedSpec(spec: RootSpec, made: Made[]): Promise<SandboxSpec> {
   for (const target of spec.tmpfs ?? []) {
     tmpfs.push(await place({ root: spec.root, others: targets, made }, target, true));
   }
-  return { ...spec, mounts, tmpfs };
+  return { ...spec, mounts, tmpfs, symlinks: await placedLinks(spec, made) };
+}
+
+/** bwrap makes the links itself, but would follow other links on the way. */
+async function placedLinks(spec: RootSpec, made: Made[]): Promise<NonNullable<SandboxSpec['symlinks']>> {
+  const links = [];
+  for (const { target, path } of spec.symlinks ?? []) {
+    const parent = await place({ root: spec.root, others: [], made }, dirname(path), true);
+    const real = join(parent, basename(path));
+    if (!isScratch(real)) made.push({ path: join(spec.root, real), kind: 'link' });
+    links.push({ target, path: real });
+  }
+  return links;
 }
 
 /** The machine's resolv.conf, where a program in the tree looks for it: at the end of links that lead into /run, often. */
@@ -109,6 +121,11 @@ async function place({ root, others, made }: Placing, target: string, isDirector
   return real;
 }
 
+/** Where bwrap makes what is missing on a file system that goes away. */
+function isScratch(path: string): boolean {
+  return [...scratchDirectories, '/dev'].some((directory) => path.startsWith(`${directory}/`));
+}
+
 async function make(
   root: HostPath,
   path: string,
@@ -119,7 +136,8 @@ async function make(
   for (const [index, name] of names.entries()) {
     here = join(here, name);
     const wantsDirectory = isDirectory || index < names.length - 1;
-    if (await makeOne(here, wantsDirectory)) made.push({ path: here, isDirectory: wantsDirectory });
+    if (await makeOne(here, wantsDirectory))
+      made.push({ path: here, kind: wantsDirectory ? 'directory' : 'file' });
   }
 }
 
@@ -137,10 +155,10 @@ async function makeOne(path: string, isDirectory: boolean): Promise<boolean> {
 
 /** Removes what was made unless the program put something into it. */
 async function removeMade(made: readonly Made[]): Promise<void> {
-  for (const { path, isDirectory } of [...made].reverse()) {
+  for (const { path, kind } of [...made].reverse()) {
     try {
-      if (isDirectory) await rmdir(path);
-      else if ((await lstat(path)).size === 0) await unlink(path);
+      if (kind === 'directory') await rmdir(path);
+      else if (kind === 'link' || (await lstat(path)).size === 0) await unlink(path);
     } catch (error) {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ENOTEMPTY')) throw error;
     }

@@ -64,6 +64,18 @@ describe('prepareRoot', () => {
     expect((await readdir(scratch)).sort()).toEqual(['file', 'root']);
   });
 
+  it('places links inside the tree, and takes them away again', async () => {
+    await symlink('/oldroot', join(root, 'lib'));
+    const spec = { ...specWith([]), symlinks: [{ target: 'usr/lib', path: '/lib/new/link' }] };
+    {
+      await using prepared = await prepareRoot(spec);
+      expect(prepared.spec.symlinks).toEqual([{ target: 'usr/lib', path: '/oldroot/new/link' }]);
+      // As bwrap does.
+      await symlink('usr/lib', join(root, 'oldroot/new/link'));
+    }
+    expect(await readdir(root)).not.toContain('oldroot');
+  });
+
   it('shows the resolver where its link leads, without a file in the tree', async () => {
     await symlink('../run/systemd/resolve/stub-resolv.conf', join(root, 'etc/resolv.conf'));
     await using prepared = await prepareRoot(specWith([], true));

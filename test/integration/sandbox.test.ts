@@ -1,0 +1,305 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HostPath } from '../../src/base/brand.ts';
+import { hostPath } from '../../src/base/brand.ts';
+import { namespaceArgv } from '../../src/sandbox/namespace.ts';
+import { shellCommand } from '../../src/sandbox/text.ts';
+import { isRoot, ordinaryUserPrefix } from '../helpers/ordinary-user.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+let scratch: HostPath;
+let program: string;
+
+/** Who runs a scenario, in which mode. */
+interface Case {
+  readonly name: string;
+  readonly mode: 'root' | 'subids' | 'single-id';
+  /** Words before the command. */
+  prefix(): Promise<readonly string[]>;
+}
+
+const asUser = (hasSubordinateIds: boolean) => (): Promise<readonly string[]> =>
+  isRoot
+    ? ordinaryUserPrefix({
+        scratch,
+        hasSubordinateIds,
+        binds: { node_modules: join(repository, 'node_modules') },
+      })
+    : Promise.resolve([]);
+
+const asRoot = (): Promise<readonly string[]> =>
+  Promise.resolve([
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    `mount --bind ${repository}/node_modules ${scratch}/node_modules && exec "$@"`,
+    'sh',
+  ]);
+
+const withIds: Case = { name: 'an ordinary user with subordinate ids', mode: 'subids', prefix: asUser(true) };
+const withoutIds: Case = { name: 'an ordinary user without', mode: 'single-id', prefix: asUser(false) };
+const root: Case = { name: 'root', mode: 'root', prefix: asRoot };
+
+const hasSubids = isRoot || readFileSync('/etc/subuid', 'utf8').includes(process.env['USER'] ?? '\0');
+const cases = [...(isRoot ? [root] : []), ...(hasSubids ? [withIds] : []), withoutIds];
+
+beforeAll(async () => {
+  scratch = hostPath(await mkdtemp('/var/tmp/mkimg-sandbox-'));
+  chmodSync(scratch, 0o755);
+  program = join(scratch, 'test/helpers/sandbox-program.js');
+  const files = ['src/base', 'src/sandbox'].flatMap((room) =>
+    readdirSync(join(repository, room)).map((name) => join(room, name)),
+  );
+  for (const file of [...files, 'test/helpers/sandbox-program.ts']) transpile(file);
+  writeFileSync(join(scratch, 'package.json'), '{"type":"module"}');
+  if (isRoot) mkdirSync(join(scratch, 'node_modules'));
+  else symlinkSync(join(repository, 'node_modules'), join(scratch, 'node_modules'));
+});
+
+afterAll(() => {
+  // Files that belong to subordinate ids are the user's only inside the namespace.
+  const prefix = isRoot || !hasSubids ? [] : namespaceArgv('subids');
+  const [file, ...args] = [...prefix, 'rm', '-rf', scratch] as const;
+  spawnSync(file, args);
+});
+
+/** The user of the test cannot read the repository everywhere, and Node 20 runs no TypeScript. */
+function transpile(file: string): void {
+  const target = join(scratch, file.replace(/\.ts$/, '.js'));
+  mkdirSync(dirname(target), { recursive: true });
+  const compilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    verbatimModuleSyntax: true,
+    rewriteRelativeImportExtensions: true,
+  };
+  const source = readFileSync(join(repository, file), 'utf8');
+  writeFileSync(target, ts.transpileModule(source, { compilerOptions, fileName: file }).outputText);
+}
+
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function command(
+  who: Case,
+  scenario: string,
+): Promise<{ argv: [string, ...string[]]; directory: string }> {
+  const prefix = await who.prefix();
+  const home = join(scratch, 'home');
+  mkdirSync(home, { recursive: true });
+  const directory = join(who.mode === 'root' ? scratch : home, `${scenario}-${who.mode}`);
+  const [first = process.execPath, ...rest] = [
+    ...prefix,
+    ...['sh', '-c', 'mkdir -p "$0" && exec "$@"', directory],
+    ...[process.execPath, program, scenario, who.mode, directory],
+  ];
+  return { argv: [first, ...rest], directory };
+}
+
+async function run(who: Case, scenario: string): Promise<Ran> {
+  const { argv } = await command(who, scenario);
+  const [file, ...args] = argv;
+  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', cwd: '/' });
+  return { status, stdout, stderr };
+}
+
+async function outcome(who: Case, scenario: string): Promise<unknown> {
+  const ran = await run(who, scenario);
+  expect(ran.stderr).toBe('');
+  return JSON.parse(ran.stdout);
+}
+
+/** Ids of the processes that have this word on their command line. */
+function processesWith(word: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0').includes(word);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (condition()) return;
+    await delay(50);
+  }
+  throw new Error('waited for ten seconds in vain');
+}
+
+describe.each(cases)('as $name', (who) => {
+  const flat = who.mode === 'single-id';
+
+  it('shows a tool the sandbox and nothing else', async () => {
+    expect(await outcome(who, 'look')).toEqual({
+      ids: '0\n0',
+      environment: [
+        ...[
+          'HOME=/root',
+          'LANG=C.UTF-8',
+          'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        ],
+        ...['PWD=/', 'TMPDIR=/tmp'],
+      ].join('\n'),
+      owner: flat ? '0:0' : '65534:1234',
+      sync: 'answered',
+      realSync: 'done',
+      interfaces: expect.stringMatching(/(^|\n)lo$/) as string,
+      online: expect.stringMatching(/^[1-9]/) as string,
+      processes: expect.stringMatching(/^[1-9]$/) as string,
+      input: 'from outside',
+      noInput: '0',
+      readOnly: '1',
+      commandLine: expect.not.stringContaining('xyzzy') as string,
+    });
+  });
+
+  it('runs programs inside a tree and leaves only what they made', async () => {
+    const result = await outcome(who, 'tree');
+    expect(result).toMatchObject({
+      output: ['null-works', flat ? '0' : '33', 'resolver', 'sys-read-only', 'inner'],
+      left: ['dev', 'etc', 'etc/kept', 'proc', 'run', 'sys', 'tmp', 'var', 'var/tmp'],
+    });
+  });
+
+  it('explains a failure and leads back into the sandbox', async () => {
+    interface Failure {
+      readonly code: string;
+      readonly message: string;
+      readonly tail: readonly string[];
+      readonly reenter: string;
+    }
+    const { inTree, onHost, absent } = (await outcome(who, 'fail')) as Record<string, Failure>;
+    expect(inTree).toMatchObject({
+      code: 'tool-failed',
+      message: 'sh failed while running the test: exit code 7.',
+    });
+    expect(inTree?.tail).toHaveLength(40);
+    expect(inTree?.tail).toContain('200');
+    expect(inTree?.tail).toContain('bad\\x1b[2J');
+    expect(absent?.message).toContain('there is no such program');
+
+    const pasted = await paste(who, inTree?.reenter ?? '', 'cat /etc/mark; id -u; ls /usr/bin/sh');
+    expect(pasted).toMatchObject({ stdout: 'marked\n0\n/usr/bin/sh\n', status: 0 });
+    const second = await paste(who, onHost?.reenter ?? '', 'echo "$GREETING"; ls /home | wc -l');
+    expect(second).toMatchObject({ stdout: "it's me\n0\n" });
+  });
+
+  it('layers trees', async () => {
+    expect(await outcome(who, 'overlay')).toEqual({
+      lower: ['both', 'dir', 'gone'],
+      merged: ['both', 'dir', 'dir/new'],
+      both: 'upper',
+      write: 'EROFS',
+      many: 71,
+      topmost: '0',
+      single: ['both', 'dir', 'gone'],
+      singleWrite: 'EROFS',
+      impossible: 'mount-failed',
+      leftMounted: false,
+    });
+  });
+
+  it('ends everything when it is aborted', async () => {
+    expect(await outcome(who, 'abort')).toMatchObject({
+      error: { code: 'interrupted' },
+      again: { code: 'interrupted' },
+      milliseconds: expect.toSatisfy((value: number) => value < 5000) as number,
+    });
+    expect(processesWith('54321.25')).toEqual([]);
+  });
+
+  it('hands an interrupt on once, and the exit code back', async () => {
+    const { argv, directory } = await command(who, 'hang');
+    const [file, ...args] = argv;
+    rmSync(join(directory, 'running'), { force: true });
+    const child = spawn(file, args, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const ended = new Promise<number | null>((settle) => child.on('close', settle));
+    await until(() => existsSync(join(directory, 'running')));
+    child.kill('SIGINT');
+    expect(await ended).toBe(42);
+    expect(JSON.parse(output)).toMatchObject({ error: { code: 'interrupted' }, interrupts: 1 });
+    expect(processesWith('54321.75')).toEqual([]);
+  });
+
+  it('takes a Ctrl-C at the terminal, which reaches every process there, as one', async () => {
+    const { argv, directory } = await command(who, 'hang');
+    rmSync(join(directory, 'running'), { force: true });
+    const child = spawn('script', ['-qec', shellCommand(argv), '/dev/null'], { cwd: '/' });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const ended = new Promise<number | null>((settle) => child.on('close', settle));
+    await until(() => existsSync(join(directory, 'running')));
+    child.stdin.write('\u0003');
+    expect(await ended).toBe(42);
+    expect(output).toContain('"interrupts":1}');
+  });
+
+  it('leaves nothing running after kill -9', async () => {
+    const { argv, directory } = await command(who, 'hang');
+    rmSync(join(directory, 'running'), { force: true });
+    const [file, ...args] = argv;
+    const child = spawn(file, args, { cwd: '/', stdio: 'ignore', detached: true });
+    const ended = new Promise((settle) => child.on('close', settle));
+    await until(() => existsSync(join(directory, 'running')));
+    const inner = Number(readFileSync(join(directory, 'inner.pid'), 'utf8'));
+    expect(processesWith('54321.75').length).toBeGreaterThan(0);
+    child.kill('SIGKILL');
+    await ended;
+    await until(() => processesWith('54321.75').length === 0 && !existsSync(`/proc/${inner}`));
+  });
+
+  it('takes a flood of output in bounded memory', async () => {
+    const result = (await outcome(who, 'flood')) as { lines: number; grown: number; file: number };
+    expect(result.lines).toBeGreaterThan(3_000_000);
+    expect(result.grown).toBeLessThan(150 * 1024 * 1024);
+    expect(result.file).toBe(60_000_000);
+  });
+});
+
+/** Types a script into the shell that a command line opens, as the same user. */
+async function paste(who: Case, line: string, script: string): Promise<Ran> {
+  const prefix = await who.prefix();
+  const [file, ...args] = [...prefix, 'sh', '-c', line] as const;
+  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', input: script, cwd: '/' });
+  return { status, stdout, stderr };
+}
+
+describe('the decision about privileges', () => {
+  // Without root only the user who runs the tests is there to be decided about.
+  it.each(isRoot ? cases : cases.slice(0, 1))('finds the mode of $name by trying', async (who) => {
+    const ran = await run(who, 'decide');
+    expect(JSON.parse(ran.stdout)).toMatchObject({ mode: who.mode });
+  });
+
+  it.runIf(isRoot)('says how to get subordinate ids', async () => {
+    const ran = await run(withoutIds, 'decide');
+    expect(ran.stdout).toContain(
+      'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 mkimg-test',
+    );
+  });
+});
