@@ -42,6 +42,9 @@ const laterSuffixes: readonly string[] = [
   '.uki-profiles',
 ];
 
+/** What editors and package managers leave beside a file. */
+const leftover = /~$|\.(?:bak|old|orig|rej|swp|tmp)$|\.(?:dpkg|rpm)[\w-]*$/;
+
 /** Notes files whose names say that somebody expects them to count, while they do not. */
 export function noteUnusedFiles(loading: ImageLoading, { directory, prefix }: Position): void {
   for (const name of loading.world.files.list(directory)) {
@@ -57,11 +60,11 @@ function unusedFile(
   suffix: string,
   prefix: string,
 ): Pick<Diagnostic, 'code' | 'message' | 'hint'> | undefined {
-  if (knownSuffixes.includes(suffix)) return undefined;
+  if (knownSuffixes.includes(suffix) || leftover.test(suffix)) return undefined;
   if (laterSuffixes.includes(suffix)) {
     return { code: 'unsupported-file', message: 'mkimg does not use this file yet' };
   }
   const near = closest(suffix, knownSuffixes);
-  if (near === undefined || suffix.startsWith(near)) return undefined;
+  if (near === undefined) return undefined;
   return { code: 'unknown-file', message: 'nothing uses this file', hint: `Did you mean ${prefix}${near}?` };
 }

@@ -1,3 +1,4 @@
+import { byBytes } from '../../base/canonical.ts';
 import type { Setting, ValueOf } from '../setting.ts';
 import * as build from './build.ts';
 import * as config from './config.ts';
@@ -49,14 +50,21 @@ const sectionAliases: Readonly<Record<string, SectionName>> = { Include: 'Config
 
 export const sectionNames: readonly string[] = [...Object.keys(sections), ...Object.keys(sectionAliases)];
 
-/** All settings, in the order in which `summary` shows them and implicit files are read. */
+/**
+ * All settings, in the order in which `summary` shows them and implicit files are read: by section, then by name. (Names of
+ * a module have no order of their own; Node sorts them, bundlers do not.)
+ */
 export const settingRows: readonly SettingRow[] = Object.entries(sections).flatMap(([section, settings]) =>
-  Object.entries(settings).map(([name, setting]) => ({
+  sortedEntries(settings).map(([name, setting]) => ({
     name: name as SettingName,
     section: section as SectionName,
     setting: setting as Setting<unknown>,
   })),
 );
+
+function sortedEntries(settings: object): readonly (readonly [name: string, setting: unknown])[] {
+  return Object.entries(settings).sort(([left], [right]) => byBytes(left, right));
+}
 
 const rowsByName = new Map<string, SettingRow>(settingRows.map((row) => [row.name, row]));
 

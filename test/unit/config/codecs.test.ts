@@ -1,0 +1,308 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hostPath, treePath } from '../../../src/base/brand.ts';
+import type { Codec, ParseContext } from '../../../src/config/codec.ts';
+import * as collections from '../../../src/config/codecs/collections.ts';
+import { credentials, drives } from '../../../src/config/codecs/machine.ts';
+import { absolutePath, path, pathOr } from '../../../src/config/codecs/paths.ts';
+import * as scalars from '../../../src/config/codecs/scalars.ts';
+import { splitArtifacts } from '../../../src/config/codecs/split-artifacts.ts';
+import { quoteWord, splitWords } from '../../../src/config/codecs/words.ts';
+import { tracedWhole } from '../../../src/config/traced-text.ts';
+import { memoryFiles } from '../../helpers/memory-files.ts';
+
+const context: ParseContext = {
+  directory: hostPath('/project'),
+  files: memoryFiles({
+    'a.sh': '#!',
+    'b.sh': '#!',
+    'c.txt': '',
+    'dir/x.sh': '#!',
+    'creds/one': '1',
+    'creds/two': '2',
+  }),
+  environment: { HOME: '/home/user', ROOM: '/room' },
+};
+
+function traced(text: string): ReturnType<typeof tracedWhole> {
+  return tracedWhole(text, { kind: 'default' });
+}
+
+function parse<T>(codec: Codec<T>, text: string): T {
+  const parsed = codec.parse(traced(text), context);
+  if (!parsed.ok) throw new Error(parsed.diagnostics.map(({ message }) => message).join());
+  return codec.collect(parsed.value.map(({ value }) => value));
+}
+
+function faults(codec: Codec<unknown>, text: string): readonly string[] {
+  const parsed = codec.parse(traced(text), context);
+  return parsed.ok ? [] : parsed.diagnostics.map(({ message }) => message);
+}
+
+/** parse(show(x)) = x, for every value but empty text, which is no value in this language. */
+function roundTrips<T>(codec: Codec<T>, values: fc.Arbitrary<T>): void {
+  fc.assert(
+    fc.property(values, (value) => {
+      const text = codec.show(value);
+      expect(text === '' ? codec.collect([]) : parse(codec, text)).toEqual(value);
+    }),
+  );
+}
+
+const word = fc.string({
+  unit: fc.constantFrom('a', 'Z', '0', '-', '.', '_', '+', '*'),
+  minLength: 1,
+  maxLength: 8,
+});
+const anyText = fc.string({ minLength: 1, maxLength: 12 });
+const absolute = fc.array(word, { minLength: 1, maxLength: 3 }).map((parts) => `/x/${parts.join('/')}`);
+const hostPaths = absolute.filter((name) => !/\/\.\.?(\/|$)/.test(name)).map(hostPath);
+const name = fc.string({ unit: fc.constantFrom('A', 'b', '_', '1'), minLength: 1, maxLength: 5 });
+
+describe('showing a value and reading it again gives the same value', () => {
+  it('for scalars', () => {
+    roundTrips(scalars.text, anyText);
+    roundTrips(
+      scalars.fileName,
+      word.filter((text) => text !== '.' && text !== '..'),
+    );
+    roundTrips(scalars.boolean, fc.boolean());
+    roundTrips(scalars.feature, fc.constantFrom(true, false, 'auto'));
+    roundTrips(scalars.enumeration(['one', 'two']), fc.constantFrom('one', 'two'));
+    roundTrips(scalars.integer({ minimum: -9 }), fc.integer({ min: -9 }));
+    roundTrips(scalars.sectorSize, fc.constantFrom(512, 1024, 2048, 4096));
+    roundTrips(scalars.octalMode, fc.integer({ min: 0, max: 0o7777 }));
+    roundTrips(
+      scalars.size,
+      fc.integer({ min: 0, max: 2 ** 38 }).map((pages) => pages * 4096),
+    );
+    roundTrips(scalars.uuidOr(['random']), fc.oneof(fc.uuid(), fc.constant('random')));
+    roundTrips(
+      scalars.password,
+      fc.record({ hashed: fc.boolean(), value: anyText.filter((text) => !text.startsWith('hashed:')) }),
+    );
+  });
+
+  it('for paths', () => {
+    roundTrips(path(), hostPaths);
+    roundTrips(pathOr({ default: 'default' }), fc.oneof(hostPaths, fc.constant('default' as const)));
+    roundTrips(collections.pathList(path()), fc.array(hostPaths));
+    roundTrips(
+      collections.trees({ absolute: true }),
+      fc
+        .array(
+          fc.record({
+            source: hostPaths,
+            target: fc.oneof(fc.constant(''), word).map((text) => text.replace(/^\.+/, 'x')),
+          }),
+        )
+        .map((items) => items.map(({ source, target }) => ({ source, target: treePath(target) }))),
+    );
+  });
+
+  it('for collections', () => {
+    roundTrips(collections.list, fc.array(word));
+    roundTrips(collections.spaceList, fc.array(word.map((text) => `${text},=`)));
+    roundTrips(collections.packages, fc.array(word));
+    roundTrips(collections.quotedList, fc.array(anyText));
+    roundTrips(splitArtifacts, fc.uniqueArray(fc.constantFrom('uki', 'kernel', 'initrd')));
+    roundTrips(collections.environment, fc.dictionary(name, fc.string(), { noNullPrototype: true }));
+  });
+
+  it('for what describes a virtual machine', () => {
+    roundTrips(
+      credentials,
+      fc.dictionary(name, fc.record({ value: fc.string() }), { noNullPrototype: true }),
+    );
+    roundTrips(
+      drives,
+      fc.array(
+        fc.record({
+          id: name,
+          size: fc.integer({ min: 1, max: 2 ** 20 }).map((pages) => pages * 4096),
+          directory: fc.constantFrom(undefined, hostPath('/project/dir')),
+          options: fc.constantFrom(undefined, 'cache.direct=on'),
+          fileId: name,
+          flags: fc.constantFrom([], ['persist' as const]),
+        }),
+      ),
+    );
+  });
+
+  it('for quoted words', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ minLength: 1 })), (words) => {
+        const split = splitWords(traced(words.map(quoteWord).join(' ')));
+        expect(split?.map(({ text }) => text)).toEqual(words);
+      }),
+    );
+  });
+});
+
+describe('what may be written', () => {
+  it.each(['1', 'true', 'YES', 'y', 't', 'on', 'Always'])('%s is true', (text) =>
+    expect(parse(scalars.boolean, text)).toBe(true),
+  );
+  it.each(['0', 'false', 'No', 'n', 'f', 'OFF', 'never'])('%s is false', (text) =>
+    expect(parse(scalars.boolean, text)).toBe(false),
+  );
+  it.each([
+    ['enabled', true],
+    ['disabled', false],
+    ['auto', 'auto'],
+    ['no', false],
+  ])('the feature %s is %s', (text, value) => expect(parse(scalars.feature, text)).toBe(value));
+
+  it.each([
+    ['5G', 5 * 2 ** 30],
+    ['1.5G', 1.5 * 2 ** 30],
+    ['10000', 12288],
+    ['2.2M', 2310144],
+    ['1K', 4096],
+    ['0', 0],
+  ])('the size %s is %i bytes', (text, bytes) => expect(parse(scalars.size, text)).toBe(bytes));
+  it.each(['', '-1', '1T', '1.', 'G', '1 G'])('%j is no size', (text) =>
+    expect(scalars.sizeOf(text)).toBeUndefined(),
+  );
+
+  it('writes UUIDs in lower case with dashes', () => {
+    expect(parse(scalars.uuidOr([]), '6F1E2D3C4B5A69788796A5B4C3D2E1F0')).toBe(
+      '6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0',
+    );
+    expect(faults(scalars.uuidOr(['random']), 'rnd')).toEqual(["'rnd' is not a UUID"]);
+  });
+
+  it('takes aliases and boolean words in enumerations, and tells what is not there yet', () => {
+    const codec = scalars.enumeration(['none', 'zstd'], {
+      aliases: { zst: 'zstd' },
+      boolean: { yes: 'zstd', no: 'none' },
+      later: ['lz4'],
+    });
+    expect(['zst', 'yes', 'off'].map((text) => parse(codec, text))).toEqual(['zstd', 'zstd', 'none']);
+    expect(faults(codec, 'lz4')).toEqual(["'lz4' is not supported yet"]);
+    expect(faults(codec, 'constructor')).toEqual(["'constructor' is not a known value"]);
+  });
+
+  it('knows hashed passwords, the empty one included', () => {
+    expect(parse(scalars.password, 'hashed:')).toEqual({ hashed: true, value: '' });
+    expect(parse(scalars.password, 'swamp')).toEqual({ hashed: false, value: 'swamp' });
+    expect(scalars.password.redact?.({ hashed: false, value: 'swamp' })).toEqual({
+      hashed: false,
+      value: '***',
+    });
+  });
+
+  it('splits lists at commas and white space, command lines at white space only', () => {
+    expect(parse(collections.list, 'a,,b , c\nd')).toEqual(['a', 'b', 'c', 'd']);
+    expect(parse(collections.spaceList, 'console=ttyS0,115200n8  quiet\nrw')).toEqual([
+      'console=ttyS0,115200n8',
+      'quiet',
+      'rw',
+    ]);
+  });
+
+  it('names every bad item of a list', () => {
+    expect(faults(collections.enumerationList(scalars.enumeration(['json'])), 'xml,json csv')).toEqual([
+      "'xml' is not a known value",
+      "'csv' is not a known value",
+    ]);
+  });
+
+  it('makes paths absolute', () => {
+    expect(
+      ['a/../b', '~/c', '~user', '$ROOM/d', '${ROOM}/../e', '$NONE/f', '/g'].map((text) =>
+        absolutePath(text, context),
+      ),
+    ).toEqual(['/project/b', '/home/user/c', '/project/~user', '/room/d', '/e', '/project/$NONE/f', '/g']);
+  });
+
+  it('expands wildcards, sorted, in the order of the patterns; files without wildcards must exist', () => {
+    expect(parse(collections.globList, 'c.txt *.sh none/*.sh d*/*.sh')).toEqual([
+      '/project/c.txt',
+      '/project/a.sh',
+      '/project/b.sh',
+      '/project/dir/x.sh',
+    ]);
+    expect(faults(collections.globList, 'a.sh nothing.sh')).toEqual(['nothing.sh does not exist']);
+  });
+
+  it('reads trees', () => {
+    expect(parse(collections.trees({ absolute: true }), 'a:/b c')).toEqual([
+      { source: '/project/a', target: 'b' },
+      { source: '/project/c', target: '' },
+    ]);
+    expect(faults(collections.trees({ absolute: true }), 'a:/b/../../c')).toEqual([
+      "'/b/../../c' leads out of the tree",
+    ]);
+    expect(faults(collections.trees({ absolute: true, mustExist: true }), 'gone:/b')).toEqual([
+      'gone does not exist',
+    ]);
+  });
+
+  it('reads environments and takes variables over from the caller', () => {
+    expect(parse(collections.environment, `A=1 'M=stand still' HOME NONE A=2 E=`)).toEqual({
+      A: '2',
+      M: 'stand still',
+      HOME: '/home/user',
+      NONE: '',
+      E: '',
+    });
+    expect(faults(collections.environment, '"A=1')).toEqual(['a quote is not closed']);
+    expect(faults(collections.environment, '=1')).toEqual(["'=1' has no name before '='"]);
+  });
+
+  it('reads credentials from words, files and directories', () => {
+    expect(parse(credentials, `a.b=1 'motd=see you' creds`)).toEqual({
+      'a.b': { value: '1' },
+      motd: { value: 'see you' },
+      one: { file: '/project/creds/one' },
+      two: { file: '/project/creds/two' },
+    });
+    expect(credentials.redact?.({ a: { value: '1' } })).toEqual({ a: { value: '***' } });
+    expect(faults(credentials, 'a.sh')).toEqual([
+      '/project/a.sh is a program; mkimg does not run programs to read credentials yet',
+    ]);
+  });
+
+  it('reads drives', () => {
+    expect(parse(drives, 'scratch:2G media:1M:dir:cache.direct=on:shared:persist')).toEqual([
+      {
+        id: 'scratch',
+        size: 2 ** 31,
+        directory: undefined,
+        options: undefined,
+        fileId: 'scratch',
+        flags: [],
+      },
+      {
+        id: 'media',
+        size: 2 ** 20,
+        directory: '/project/dir',
+        options: 'cache.direct=on',
+        fileId: 'shared',
+        flags: ['persist'],
+      },
+    ]);
+    expect(faults(drives, 'x y:1Q a:1:::::: b:1G::::wipe c:1G:gone')).toEqual([
+      "'' is not a size",
+      "'1Q' is not a size",
+      "'a:1::::::' is not a drive",
+      "'wipe' is not a flag",
+      'gone does not exist',
+    ]);
+  });
+
+  it('sorts packages: names by bytes, then files, then conditional ones', () => {
+    const entries = ['zsh', '/usr/bin/ld', '(meson)', 'Xorg', 'acl'].map((value) => ({
+      value,
+      origin: { kind: 'default' } as const,
+    }));
+    expect(collections.packages.order?.(entries).map(({ value }) => value)).toEqual([
+      'Xorg',
+      'acl',
+      'zsh',
+      '/usr/bin/ld',
+      '(meson)',
+    ]);
+  });
+});
