@@ -17,6 +17,7 @@ export function qemuVerb(hooks: RuntimeHooks): Verb {
     name: 'qemu',
     aliases: ['vm'],
     summary: 'Boot the image in QEMU; words after -- go to QEMU',
+    answers: true,
     options: [],
     run: (context) => run(context, hooks),
   };

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../base/errors.ts';
+import { ConfigurationError, MkimgError } from '../base/errors.ts';
 import type { BootPhases } from '../qemu/report.ts';
 import type { ImageTestReport } from '../qemu/test-image.ts';
 import { testImage } from '../qemu/test-image.ts';
@@ -13,12 +13,11 @@ export function testVerb(hooks: RuntimeHooks): Verb {
   return {
     name: 'test',
     summary: 'Boot the image in QEMU and check that it comes up',
+    answers: true,
     options: [{ name: 'timeout', takesValue: true, summary: 'Seconds until the boot counts as failed' }],
     run: (context) => run(context, hooks),
   };
 }
-
-const interrupted = 130;
 
 async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
   const timeoutSeconds = parseTimeout(context.options.extra['timeout']);
@@ -48,9 +47,9 @@ async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
     },
     host,
   );
+  if (context.signal.aborted) throw new MkimgError('interrupted', 'interrupted', { class: 'interrupted' });
   context.print(context.options.json ? JSON.stringify(report, undefined, 2) : reportText(report));
-  if (report.passed) return 0;
-  return context.signal.aborted ? interrupted : 1;
+  return report.passed ? 0 : 1;
 }
 
 /** @throws ConfigurationError when it is not a number of seconds */

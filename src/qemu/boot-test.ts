@@ -92,6 +92,7 @@ export function testMachine(test: Pick<BootTest, 'machine' | 'channel'>): VmRequ
     disks: machine.disks.map((disk) => ({ ...disk, discardWrites: true })),
     credentials: [...machine.credentials, ...reportCredentials(channel)],
     commandLine: [...machine.commandLine, ...reportCommandLine(channel)],
+    ...(machine.rootDirectory && { rootDirectory: { ...machine.rootDirectory, discardWrites: true } }),
     endOnRestart: true,
   };
 }

@@ -51,7 +51,7 @@ export function directoryServerArgv(socket: string, directory: string): string[]
     ['--shared-dir', directory],
     ['--sandbox', 'none'],
     // File handles need CAP_DAC_READ_SEARCH over the host's file system.
-    ['--inode-file-handles', 'never'],
+    ['--inode-file-handles=never'],
     ['--xattr'],
   ].flat();
 }

@@ -54,7 +54,9 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     ...(source.kernel === undefined ? {} : { kernel: source.kernel }),
     commandLine: commandLine(inputs),
     disks: [...(await imageDisk(inputs)), ...inputs.drives],
-    ...(source.rootDirectory === undefined ? {} : { rootDirectory: source.rootDirectory }),
+    ...(source.rootDirectory === undefined
+      ? {}
+      : { rootDirectory: { path: source.rootDirectory, discardWrites: inputs.ephemeral } }),
     credentials: await readCredentials(config.Credentials),
     console: inputs.console,
     ports: [],
@@ -115,9 +117,12 @@ async function readCredentials(settings: ImageConfig['Credentials']): Promise<Cr
   return credentials;
 }
 
-async function wantsTpm({ config, source, machine, tools, unattended }: MachineInputs): Promise<boolean> {
+async function wantsTpm(inputs: MachineInputs): Promise<boolean> {
+  const { config, source, machine, tools, unattended } = inputs;
   if (config.TPM !== 'auto') return config.TPM;
-  if (unattended || source.firmware === 'none' || machine.devices.tpm === undefined) return false;
+  // Measurements cost a boot about a minute in software emulation.
+  if (unattended || inputs.accelerator === 'tcg') return false;
+  if (source.firmware === 'none' || machine.devices.tpm === undefined) return false;
   return toolsHave(tools, tpmProgram);
 }
 

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
@@ -9,6 +9,8 @@ import type { EventSink } from '../base/events.ts';
 import { temporaryDirectory } from '../base/temporary.ts';
 import type { LongRunning, ProgramEnd } from '../sandbox/long-running.ts';
 import { firstSocket, startLongRunning } from '../sandbox/long-running.ts';
+import type { MountedTree } from '../sandbox/overlay.ts';
+import { mountOverlay } from '../sandbox/overlay.ts';
 import type { Mount, SandboxSpec, ToolsRoot } from '../sandbox/types.ts';
 import type { Accelerator, VmConsole, VmDisk, VmFirmware, VmKernel, VmOptions } from './argv.ts';
 import { qemuArgv } from './argv.ts';
@@ -34,8 +36,8 @@ export interface VmRequest {
   /** Words that are added to the kernel command line. */
   readonly commandLine: readonly string[];
   readonly disks: readonly RequestedDisk[];
-  /** Served to the guest by virtiofs with the tag `root`. */
-  readonly rootDirectory?: HostPath;
+  /** Served to the guest by virtiofs with the tag `root`; `discardWrites` needs the right to mount. */
+  readonly rootDirectory?: { readonly path: HostPath; readonly discardWrites: boolean };
   readonly credentials: readonly Credential[];
   /** `socket`: read it from {@link Vm.console}. */
   readonly console: VmConsole['kind'];
@@ -104,13 +106,10 @@ export async function startVm(
   await writeCredentials(run.path, plan);
   await createOverlays(request, host, run.path);
   const companions: CompanionHost = { ...host, run: run.path, mountedAt: runDirectory };
-  const shares =
-    request.rootDirectory === undefined
-      ? []
-      : [stack.use(await startDirectoryServer(companions, 'root', request.rootDirectory))];
+  const shares = await startShares(request, companions, stack);
   const tpm = request.tpm ? stack.use(await startTpm(companions)) : undefined;
   const options = vmOptions(request, plan, {
-    shares: shares.map(({ socket }) => ({ tag: 'root', socket })),
+    shares,
     ...(tpm === undefined ? {} : { tpmSocket: tpm.socket }),
   });
   const argv = qemuArgv(request.machine, options);
@@ -138,6 +137,28 @@ export async function startVm(
     stop: () => stopMachine(qmp, program),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+async function startShares(
+  { rootDirectory }: VmRequest,
+  host: CompanionHost,
+  stack: Resources,
+): Promise<VmOptions['sharedDirectories']> {
+  if (rootDirectory === undefined) return [];
+  const path = rootDirectory.discardWrites
+    ? stack.use(await mountThrowAway(rootDirectory.path, host.run)).path
+    : rootDirectory.path;
+  const server = stack.use(await startDirectoryServer(host, 'root', path));
+  return [{ tag: 'root', socket: server.socket }];
+}
+
+/** The tree with changes that are lost; they lie in the machine's directory. */
+async function mountThrowAway(tree: HostPath, run: HostPath): Promise<MountedTree> {
+  const place = (name: string): HostPath => hostPath(join(run, name));
+  const spec = { lowers: [tree], upper: place('upper'), work: place('work'), target: place('root') };
+  // The mode of the upper directory is that of the guest's root.
+  for (const path of [spec.upper, spec.work, spec.target]) await mkdir(path, { mode: 0o755 });
+  return mountOverlay(spec);
 }
 
 /** QEMU hands the command line to the kernel; otherwise systemd-stub or systemd-boot must add to theirs. */
