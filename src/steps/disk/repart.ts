@@ -40,6 +40,8 @@ export function repartArgv(request: RepartRequest): string[] {
 export function repartEnvironment(hashSeed: string, epoch: number): Record<string, string> {
   return {
     ...reproducibleEnvironment(epoch),
+    // Where repart keeps its copies.
+    TMPDIR: '/var/tmp',
     SYSTEMD_REPART_MKFS_OPTIONS_EXT4: `-E nodiscard,lazy_itable_init=1,hash_seed=${hashSeed}`,
   };
 }
