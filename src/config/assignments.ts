@@ -4,6 +4,7 @@ import { closest } from '../base/suggestion.ts';
 import type { ImageLoading, Position } from './loading.ts';
 import { parseContext, take } from './loading.ts';
 import type { ScannedAssignment } from './scanner.ts';
+import { laterSettings } from './settings/later.ts';
 import type { SettingRow } from './settings/table.ts';
 import { findSetting, settingRows } from './settings/table.ts';
 import { expandSpecifiers } from './specifiers.ts';
@@ -66,26 +67,29 @@ function assignText(loading: ImageLoading, value: TracedText, { row, layer, dire
   if (entries !== undefined) assign(loading.values, place, entries);
 }
 
-function unknownSetting({ key, keyOrigin }: ScannedAssignment, { prefix }: Position): Diagnostic {
+function unknownSetting({ key, keyOrigin: origin }: ScannedAssignment, { prefix }: Position): Diagnostic {
+  const severity = prefix === 'mkosi' ? 'warning' : 'error';
+  const ignored = prefix === 'mkosi' ? ' and is ignored' : '';
+  if (laterSettings.has(key)) {
+    const hint = 'See mkimg --help for the settings that there are.';
+    return fault(severity, {
+      code: 'unsupported-setting',
+      message: `${key}= is not supported yet${ignored}`,
+      origin,
+      hint,
+    });
+  }
   const near = closest(
     key,
     settingRows.map(({ name }) => name),
   );
-  const hint =
-    near === undefined ? 'See mkimg --help for the settings that there are.' : `Did you mean '${near}'?`;
-  return prefix === 'mkosi'
-    ? fault('warning', {
-        code: 'unknown-setting',
-        message: `unknown setting ${key}= is ignored`,
-        origin: keyOrigin,
-        hint,
-      })
-    : fault('error', {
-        code: 'unknown-setting',
-        message: `unknown setting ${key}=`,
-        origin: keyOrigin,
-        hint,
-      });
+  return fault(severity, {
+    code: 'unknown-setting',
+    message: `${key}= is not a setting${ignored}`,
+    origin,
+    hint:
+      near === undefined ? 'See mkimg --help for the settings that there are.' : `Did you mean '${near}'?`,
+  });
 }
 
 function oldName({ key, keyOrigin }: ScannedAssignment, { name }: SettingRow): Diagnostic {

@@ -10,6 +10,7 @@ import {
   settingRow,
   settingRows,
 } from '../../src/config/settings/table.ts';
+import { laterSettings } from '../../src/config/settings/later.ts';
 import { tracedWhole } from '../../src/config/traced-text.ts';
 import { resolve } from '../../src/config/values.ts';
 import { memoryFiles } from '../helpers/memory-files.ts';
@@ -95,6 +96,10 @@ describe('the table of settings', () => {
       'package',
       'env-file',
     ]);
+  });
+
+  it('has no setting that it says is missing', () => {
+    expect(settingRows.filter(({ name }) => laterSettings.has(name))).toEqual([]);
   });
 
   it('finds nothing under names that every object has', () => {

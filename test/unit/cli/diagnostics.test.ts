@@ -28,7 +28,7 @@ function text([literal]: TemplateStringsArray): string {
 describe('what is said about', () => {
   it('unknown-setting', async () => {
     expect(await report({ 'mkimg.conf': '[Distribution]\n  Relaese=trixie\n' })).toBe(text`
-      /project/mkimg.conf:2:3: error: unknown setting Relaese=
+      /project/mkimg.conf:2:3: error: Relaese= is not a setting
             Relaese=trixie
             ~~~~~~~
         hint: Did you mean 'Release'?
@@ -37,9 +37,18 @@ describe('what is said about', () => {
 
   it('unknown-setting in a file of mkosi', async () => {
     expect(await report({ 'mkosi.conf': '[Content]\nWingspan=180\n' })).toBe(text`
-      /project/mkosi.conf:2:1: warning: unknown setting Wingspan= is ignored
+      /project/mkosi.conf:2:1: warning: Wingspan= is not a setting and is ignored
           Wingspan=180
           ~~~~~~~~
+        hint: See mkimg --help for the settings that there are.
+    `);
+  });
+
+  it('unsupported-setting', async () => {
+    expect(await report({ 'mkosi.conf': '[Validation]\nSecureBoot=yes\n' })).toBe(text`
+      /project/mkosi.conf:2:1: warning: SecureBoot= is not supported yet and is ignored
+          SecureBoot=yes
+          ~~~~~~~~~~
         hint: See mkimg --help for the settings that there are.
     `);
   });
