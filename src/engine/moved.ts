@@ -29,7 +29,16 @@ export function entryPath(layout: CacheLayout, key: StepKey): HostPath {
 export async function recordMove(layout: CacheLayout, key: StepKey, path: HostPath): Promise<void> {
   const { ino, size, mtimeMs } = await lstat(path);
   const moved: Moved = { path, inode: ino, bytes: size, mtimeMs };
-  await writeFileAtomically(join(entryPath(layout, key), 'moved.json'), `${JSON.stringify(moved)}\n`, 0o600);
+  try {
+    await writeFileAtomically(
+      join(entryPath(layout, key), 'moved.json'),
+      `${JSON.stringify(moved)}\n`,
+      0o600,
+    );
+  } catch (error) {
+    // Another process removed the entry meanwhile: then there is nothing to note, and the output is in its place.
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 /** True when the artifact of `key` was moved out of the store. */
