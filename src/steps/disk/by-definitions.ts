@@ -123,7 +123,11 @@ function explainDefinitions(
     line.replace(/\/definitions\/(\d+)(?=\/)/g, (whole, index) => definitions[Number(index)]?.path ?? whole),
   );
   const paths = definitions.map(({ path }) => path);
-  const fault = tail.filter((line) => paths.some((path) => line.includes(`${path}/`))).at(-1) ?? tail.at(-1);
+  // Progress lines name the files too, but not as `FILE:LINE:`.
+  const named = tail.filter(
+    (line) => paths.some((path) => line.includes(`${path}/`)) && /\.conf:/.test(line),
+  );
+  const fault = named.at(-1) ?? tail.at(-1);
   return new MkimgError(
     'bad-partitions',
     `systemd-repart cannot build the disk image: ${fault ?? error.message}`,

@@ -1,7 +1,6 @@
-import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HostPath, TreePath } from '../../base/brand.ts';
+import type { HostPath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
 import { byBytes } from '../../base/canonical.ts';
 import { MkimgError } from '../../base/errors.ts';
@@ -39,20 +38,17 @@ export async function treeBootFiles(root: HostPath, place: BootFile['place']): P
     for (const { name, type } of await tree.list(treePath(join(place, directory)))) {
       const target = join(directory, name);
       if (type === 'directory') pending.push(target);
-      if (type === 'file') files.push(await bootFile({ place, target }, await resolved(root, place, target)));
+      if (type !== 'file') continue;
+      const source = await tree.resolve(treePath(join(place, target)));
+      files.push(await bootFile({ place, target }, source));
     }
   }
   return files.sort((left, right) => byBytes(left.target, right.target));
 }
 
-/** `list` gave a real directory and a real file in it; only `place` itself may be a link, which stays in the tree. */
-function resolved(root: HostPath, place: TreePath | string, target: string): Promise<HostPath> {
-  return treeAt(root).resolve(treePath(join(place, target)));
-}
-
 async function bootFile(where: Pick<BootFile, 'place' | 'target'>, source: HostPath): Promise<BootFile> {
-  const stats: Stats = await lstat(source);
-  return { ...where, source, bytes: stats.size };
+  const { size } = await lstat(source);
+  return { ...where, source, bytes: size };
 }
 
 export interface UkiPlacement {
