@@ -94,11 +94,15 @@ export async function prepareAptConfiguration(sources: AptSources, directory: Ho
   await writeFile(join(directory, 'status'), '');
 }
 
-/** The repositories as apt reads them in the sandbox, where keyrings stand under names of their own. */
+/**
+ * The repositories as apt reads them in the sandbox, where keyrings stand under names of their own. For `file:` apt would
+ * only make links into the repository, which may change or go away; with `copy:` it keeps indexes of its own.
+ */
 export function generatedSources({ set, architectures }: AptSources): string {
   return formatAptSources(
     set.repositories.map(({ signedBy, ...repository }, index) => ({
       ...repository,
+      uris: repository.uris.map((uri) => uri.replace(/^file:/, 'copy:')),
       architecture: architectures.join(' '),
       ...(signedBy === undefined ? {} : { signedBy: keyringPath(index, signedBy.path) }),
       ...(set.checkSignatures ? {} : { trusted: true }),

@@ -74,6 +74,7 @@ export async function resolvePackageRequest(
   };
   const files = await apt.solve(question, request.names);
   const found = await apt.describe(files, local.packages);
+  if (installed === undefined && !found.some((entry) => entry.essential)) throw noEssential(context);
   const packages = installed === undefined ? markBaseSet(found) : combined(installed, found);
   return { packages, state: metadata.id };
 }
@@ -95,6 +96,18 @@ const mergedUsrPreference = 'Package: usrmerge\nPin: release *\nPin-Priority: -1
 async function writePreferences(local: readonly LocalPackage[], configuration: HostPath): Promise<void> {
   const path = join(configuration, 'etc/preferences.d/mkimg');
   await writeFile(path, `${mergedUsrPreference}\n${localPreferences(local)}`);
+}
+
+/** apt finds it in order that a pattern matches nothing. */
+function noEssential({ origin }: BuildContext): MkimgError {
+  return new MkimgError(
+    'package-not-found',
+    'The repositories have no essential packages to begin a system with.',
+    {
+      hint: 'Check Mirror=, Release=, Repositories= and Architecture=.',
+      ...(origin === undefined ? {} : { origin }),
+    },
+  );
 }
 
 /** What is installed, with what is new or replaced. */
@@ -151,13 +164,15 @@ class Apt {
   #urls(file: SolutionFile, local: readonly LocalPackage[]): string[] {
     const own = local.find((entry) => entry.sha256 === file.sha256);
     if (own !== undefined) return [`file:${own.path}`];
+    const url = file.url.replace(/^copy:/, 'file:');
     for (const { uris } of this.#sources.set.repositories) {
-      const prefix = uris.find((uri) => file.url.startsWith(`${uri.replace(/\/+$/, '')}/`));
+      const prefixes = uris.map((uri) => uri.replace(/\/+$/, ''));
+      const prefix = prefixes.find((candidate) => url.startsWith(`${candidate}/`));
       if (prefix === undefined) continue;
-      const rest = file.url.slice(prefix.replace(/\/+$/, '').length);
-      return [file.url, ...uris.filter((uri) => uri !== prefix).map((uri) => uri.replace(/\/+$/, '') + rest)];
+      const others = prefixes.filter((other) => other !== prefix);
+      return [url, ...others.map((other) => other + url.slice(prefix.length))];
     }
-    return [file.url];
+    return [url];
   }
 
   async #notFound(error: MkimgError, items: readonly string[]): Promise<MkimgError | undefined> {

@@ -56,6 +56,7 @@ describe('apt', () => {
       'Architectures: amd64 i386\nSigned-By: /apt/keyrings/0.gpg\n',
     );
     expect(generatedSources(sources)).not.toContain('Trusted');
+    expect(generatedSources(sources)).toContain('URIs: copy:/srv/debs\n');
   });
 
   it('trusts unsigned repositories only when signatures are not to be checked', () => {
