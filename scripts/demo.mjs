@@ -37,19 +37,24 @@ function mkimg(verb) {
   return { status: result.status ?? 1, events: readEvents(log) };
 }
 
-/** @param {string} log @returns {any[]} */
+/**
+ * An event as a demo reads it; src/base/events.ts has them all.
+ * @typedef {{type: string, bytes: number, path: string, state: string, label: string, milliseconds: number, phase: string}} Event
+ */
+
+/** @param {string} log @returns {Event[]} */
 function readEvents(log) {
   try {
     return readFileSync(log, 'utf8')
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line));
+      .map((line) => /** @type {Event} */ (JSON.parse(line)));
   } catch {
     return [];
   }
 }
 
-/** @param {any[]} build @param {any[]} boot */
+/** @param {Event[]} build @param {Event[]} boot */
 function summary(build, boot) {
   const lines = ['', 'Artifacts'];
   for (const event of build.filter(({ type }) => type === 'artifact')) {

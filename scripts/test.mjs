@@ -42,10 +42,13 @@ function runKind(kind) {
   sums.failed += Math.max(counts.numFailedTests, result.status === 0 ? 0 : 1);
 }
 
-/** @param {string} report @returns {{numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number}} */
+/**
+ * @typedef {{numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number}} Counts
+ * @param {string} report @returns {Counts}
+ */
 function readCounts(report) {
   try {
-    return JSON.parse(readFileSync(report, 'utf8'));
+    return /** @type {Counts} */ (JSON.parse(readFileSync(report, 'utf8')));
   } catch {
     return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
   }

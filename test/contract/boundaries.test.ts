@@ -16,7 +16,9 @@ const levels = [
   ['base'],
 ] as const;
 
-const levelOf = new Map<string, number>(levels.flatMap((rooms, level) => rooms.map((room) => [room, level] as const)));
+const levelOf = new Map<string, number>(
+  levels.flatMap((rooms, level) => rooms.map((room) => [room, level] as const)),
+);
 
 interface Import {
   readonly file: string;
@@ -74,8 +76,12 @@ describe('the rooms of src/', () => {
     const names = (await readdir(source, { recursive: true })).filter(
       (name) => name.endsWith('.ts') && !name.startsWith('cli/'),
     );
-    const texts = await Promise.all(names.map(async (name) => ({ name, text: await readFile(join(source, name), 'utf8') })));
-    const writers = texts.filter(({ text }) => /process\.(stdout|stderr)\.write|process\.exit|(?<![.\w])console\./.test(text));
+    const texts = await Promise.all(
+      names.map(async (name) => ({ name, text: await readFile(join(source, name), 'utf8') })),
+    );
+    const writers = texts.filter(({ text }) =>
+      /process\.(stdout|stderr)\.write|process\.exit|(?<![.\w])console\./.test(text),
+    );
     expect(writers.map(({ name }) => name)).toEqual([]);
   });
 });

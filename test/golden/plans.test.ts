@@ -52,9 +52,10 @@ async function initrdOf(inherit: ResolvedImage): Promise<ResolvedImage> {
   return image.value;
 }
 
-/** The plan without what depends on where the clone is. */
+/** The plan without what depends on where the clone is, and without the lines that steps come from. */
 function portable(plan: Plan): string {
-  return `${JSON.stringify(plan, undefined, 2).replaceAll(root, 'ROOT')}\n`;
+  const withoutOrigins = (key: string, value: unknown): unknown => (key === 'origin' ? undefined : value);
+  return `${JSON.stringify(plan, withoutOrigins, 2).replaceAll(root, 'ROOT')}\n`;
 }
 
 const images = ['debian', 'minimal'];

@@ -32,7 +32,16 @@ export async function mkimg(argv: readonly string[], options: CliOptions = {}): 
   const prefix =
     options.user === undefined
       ? []
-      : ['setpriv', '--reuid', options.user, '--regid', options.user, '--init-groups', '--inh-caps=-all', '--'];
+      : [
+          'setpriv',
+          '--reuid',
+          options.user,
+          '--regid',
+          options.user,
+          '--init-groups',
+          '--inh-caps=-all',
+          '--',
+        ];
   const [program = '', ...rest] = [...prefix, ...command];
   const env = { PATH: process.env['PATH'], LANG: 'C.UTF-8', ...cacheEnvironment(options), ...options.env };
   const child = spawn(program, rest, { cwd: options.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -62,7 +71,10 @@ function eventArguments(argv: readonly string[], options: CliOptions, log: strin
 function cacheEnvironment(options: CliOptions): Readonly<Record<string, string>> {
   const home = options.user === undefined ? process.env['HOME'] : `/home/${options.user}`;
   const cache = options.user === undefined ? process.env['XDG_CACHE_HOME'] : undefined;
-  return { ...(home === undefined ? {} : { HOME: home }), ...(cache === undefined ? {} : { XDG_CACHE_HOME: cache }) };
+  return {
+    ...(home === undefined ? {} : { HOME: home }),
+    ...(cache === undefined ? {} : { XDG_CACHE_HOME: cache }),
+  };
 }
 
 async function readEvents(log: string): Promise<readonly RunEvent[]> {
