@@ -63,14 +63,13 @@ function processExists(pid: number): boolean {
   }
 }
 
+/** undefined when it cannot be read; `dead` for a zombie, which may stay for ever where nobody waits for it. */
 function startTime(pid: number): string | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The program's name stands in parentheses and may itself hold blanks and parentheses.
-    return text
-      .slice(text.lastIndexOf(')') + 2)
-      .split(' ')
-      .at(19);
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return /[ZX]/.test(fields[0] ?? '') ? 'dead' : fields[19];
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ESRCH', 'EACCES')) return undefined;
     throw error;

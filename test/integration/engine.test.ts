@@ -1,0 +1,147 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { HostPath } from '../../src/base/brand.ts';
+import { hostPath } from '../../src/base/brand.ts';
+import { namespaceArgv } from '../../src/sandbox/namespace.ts';
+import { isRoot, ordinaryUserPrefix } from '../helpers/ordinary-user.ts';
+import { transpileInto } from '../helpers/transpiled.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+const nodeModules = join(repository, 'node_modules');
+let scratch: HostPath;
+
+interface Case {
+  readonly name: string;
+  readonly mode: 'root' | 'subids' | 'single-id';
+  readonly prefix: () => Promise<readonly string[]>;
+}
+
+const asUser = (hasSubordinateIds: boolean) => (): Promise<readonly string[]> =>
+  isRoot
+    ? ordinaryUserPrefix({ scratch, hasSubordinateIds, binds: { node_modules: nodeModules } })
+    : Promise.resolve([]);
+
+const asRoot = (): Promise<readonly string[]> =>
+  Promise.resolve([
+    ...['unshare', '--mount', 'sh', '-c'],
+    ...[`mount --bind ${nodeModules} ${scratch}/node_modules && exec "$@"`, 'sh'],
+  ]);
+
+const hasSubids = isRoot || readFileSync('/etc/subuid', 'utf8').includes(process.env['USER'] ?? '\0');
+const cases: readonly Case[] = [
+  ...(isRoot ? [{ name: 'root', mode: 'root', prefix: asRoot } as const] : []),
+  ...(hasSubids ? [{ name: 'an ordinary user', mode: 'subids', prefix: asUser(true) } as const] : []),
+  { name: 'a user without subordinate ids', mode: 'single-id', prefix: asUser(false) },
+];
+
+beforeAll(async () => {
+  scratch = hostPath(await mkdtemp('/var/tmp/mkimg-engine-'));
+  chmodSync(scratch, 0o755);
+  const rooms = ['base', 'engine', 'plan', 'sandbox', 'distro'].map((room) => `src/${room}`);
+  transpileInto(scratch, [...rooms, 'test/helpers/engine-program.ts']);
+  if (isRoot) mkdirSync(join(scratch, 'node_modules'));
+  else symlinkSync(nodeModules, join(scratch, 'node_modules'));
+  mkdirSync(join(scratch, 'caches'));
+  chmodSync(join(scratch, 'caches'), 0o1777);
+});
+
+afterAll(() => {
+  if (isRoot) rmSync(scratch, { recursive: true });
+  else spawnSync(namespaceArgv('subids')[0], [...namespaceArgv('subids').slice(1), 'rm', '-rf', scratch]);
+});
+
+async function start(scenario: string, who: Case, cache: string): Promise<ChildProcess> {
+  const main = join(scratch, 'test/helpers/engine-program.js');
+  const command = [process.execPath, main, scenario, who.mode, cache];
+  return spawn('env', [...(await who.prefix()), ...command], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+}
+
+async function answer(child: ChildProcess): Promise<unknown> {
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => (text += part));
+  await new Promise((done) => child.on('close', done));
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+async function run(scenario: string, who: Case, cache: string): Promise<unknown> {
+  return await answer(await start(scenario, who, cache));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (condition()) return;
+    await sleep(50);
+  }
+  throw new Error('it never became so');
+}
+
+/** The step's own program runs; bwrap itself, still setting up the sandbox, does not count. */
+const isSleeping = (): boolean =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .some((pid) => commandLine(pid).startsWith('sleep\0'.concat('54321.5')));
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+describe.each(cases)('as $name', (who) => {
+  const cacheOf = (name: string): string => join(scratch, 'caches', `${who.mode}-${name}`);
+  const staging = (cache: string): readonly string[] => readdirSync(join(cache, 'store/.staging'));
+
+  test('trees are kept as layers and read through overlays', async () => {
+    const cache = cacheOf('layers');
+    const ids = who.mode === 'single-id' ? '0:0' : '33:42';
+    expect(await run('layers', who, cache)).toEqual({
+      listing: ['etc d 0:0 755', `etc/kept f ${ids} 644`, 'var d 0:0 755', 'var/new f 0:0 4755'],
+      same: expect.stringContaining('var/new') as string,
+      layers: 2,
+      sound: null,
+      finished: expect.arrayContaining(['base', 'removed', 'top', 'list', 'again']) as string[],
+      mounted: false,
+    });
+    expect(await run('layers', who, cache)).toMatchObject({ finished: [], mounted: false });
+    expect(await run('trim', who, cache)).toEqual({ removed: 4 });
+    expect(readdirSync(join(cache, 'store'))).toEqual(['.staging']);
+  });
+
+  test('an interrupted build leaves no process, mount or staging directory', async () => {
+    const cache = cacheOf('int');
+    const child = await start('hang', who, cache);
+    const result = answer(child);
+    await until(() => existsSync(join(cache, 'ready')) && isSleeping());
+    // As Ctrl-C does: to the whole foreground group.
+    process.kill(-(child.pid ?? 0), 'SIGINT');
+    expect(await result).toEqual({ code: 'interrupted', mounted: false });
+    expect(staging(cache)).toEqual([]);
+    expect(isSleeping()).toBe(false);
+  });
+
+  test('a killed build leaves no process, and the next run clears its staging directory', async () => {
+    const cache = cacheOf('kill');
+    const child = await start('hang', who, cache);
+    const gone = answer(child);
+    await until(() => existsSync(join(cache, 'ready')) && isSleeping());
+    child.kill('SIGKILL');
+    await until(() => !isSleeping());
+    expect(staging(cache).length).toBeGreaterThan(0);
+    expect(await run('layers', who, cache)).toMatchObject({
+      sound: null,
+      finished: expect.not.arrayContaining(['top']) as string[],
+    });
+    expect(staging(cache)).toEqual([]);
+    await gone;
+  });
+});
