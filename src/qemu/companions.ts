@@ -28,24 +28,32 @@ export interface Companion extends AsyncDisposable {
 
 const startSeconds = 10;
 
+/** A directory of the host for a guest. */
+export interface ServedDirectory {
+  /** Names the socket. */
+  readonly name: string;
+  readonly path: HostPath;
+  /** Nobody but the guest changes it, so the guest need not ask again for what it knows. */
+  readonly isPrivate: boolean;
+}
+
 /** Serves a host directory by virtiofs. It is as writable as it is for this process. */
 export async function startDirectoryServer(
   host: CompanionHost,
-  name: string,
-  directory: HostPath,
+  { name, path, isPrivate }: ServedDirectory,
 ): Promise<Companion> {
   const program = await findDirectoryServer(host.tools);
-  const argv = directoryServerArgv(`${host.mountedAt}/${name}.sock`, '/share');
+  const argv = directoryServerArgv(`${host.mountedAt}/${name}.sock`, '/share', isPrivate);
   return startCompanion(host, {
     program,
     argv,
     socket: `${name}.sock`,
-    mounts: [{ source: directory, target: '/share', mode: 'rw' }],
+    mounts: [{ source: path, target: '/share', mode: 'rw' }],
   });
 }
 
 /** virtiofsd's arguments. It runs in a sandbox already, which has nothing but the directory. */
-export function directoryServerArgv(socket: string, directory: string): string[] {
+export function directoryServerArgv(socket: string, directory: string, isPrivate: boolean): string[] {
   return [
     ['--socket-path', socket],
     ['--shared-dir', directory],
@@ -53,6 +61,7 @@ export function directoryServerArgv(socket: string, directory: string): string[]
     // File handles need CAP_DAC_READ_SEARCH over the host's file system.
     ['--inode-file-handles=never'],
     ['--xattr'],
+    ['--cache', isPrivate ? 'always' : 'auto'],
   ].flat();
 }
 

@@ -145,10 +145,11 @@ async function startShares(
   stack: Resources,
 ): Promise<VmOptions['sharedDirectories']> {
   if (rootDirectory === undefined) return [];
-  const path = rootDirectory.discardWrites
+  const isPrivate = rootDirectory.discardWrites;
+  const path = isPrivate
     ? stack.use(await mountThrowAway(rootDirectory.path, host.run)).path
     : rootDirectory.path;
-  const server = stack.use(await startDirectoryServer(host, 'root', path));
+  const server = stack.use(await startDirectoryServer(host, { name: 'root', path, isPrivate }));
   return [{ tag: 'root', socket: server.socket }];
 }
 
