@@ -3,7 +3,6 @@
 //   npm run bench -- build [--runs N]     from scratch, and again without a change
 //
 // Both read the same mkosi.conf; package downloads and tools trees are warm. mkosi 27 comes from Debian's forky.
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -74,15 +73,18 @@ function report(times) {
   }
 }
 
-/** Peak memory of mkimg's own processes; the tools it starts are not children of `time` alone, so VmHWM is read by mkimg. */
+/** Peak memory of mkimg's own processes, as they tell it; the tools that they start do not count. */
 /** @param {string} command */
 function reportMemory(command) {
-  const result = spawnSync('sh', ['-c', `${command} --debug 2>&1`], {
-    encoding: 'utf8',
-    env: { ...process.env, MKIMG_REPORT_MEMORY: '1' },
-  });
-  const peak = /peak memory of mkimg: (\d+) MiB/.exec(result.stdout);
-  if (peak !== null) console.log(`peak memory of mkimg's own process: ${peak[1]} MiB`);
+  const log = join(work, 'events.ndjson');
+  run('sh', ['-c', `${command.replace(' -ff', ` --events ${log} -ff`)} >${join(work, 'memory.log')} 2>&1`]);
+  const peaks = readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .filter(({ type }) => type === 'resources')
+    .map(({ peakMemoryBytes }) => peakMemoryBytes / 2 ** 20);
+  console.log(`\npeak memory of mkimg's own process: ${Math.max(...peaks).toFixed(0)} MiB`);
 }
 
 /** @param {readonly number[]} values */

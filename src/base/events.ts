@@ -67,6 +67,8 @@ export type RunEvent =
       readonly reenter?: string;
       readonly location?: string;
     }
+  /** Said by each process of mkimg at its end: the most memory that it had, without the programs it started. */
+  | { readonly type: 'resources'; readonly peakMemoryBytes: number }
   | {
       readonly type: 'run-finished';
       readonly ok: boolean;

@@ -82,6 +82,8 @@ async function runVerb(command: Command, events: EventSink): Promise<number> {
     exitCode = abort.signal.aborted ? exitCodes.interrupted : exitCodeOf(error);
     reportFailure(error, { events, command, interrupted: abort.signal.aborted });
   }
+  // ru_maxrss of getrusage(2) counts in KiB.
+  events.emit({ type: 'resources', peakMemoryBytes: process.resourceUsage().maxRSS * 1024 });
   events.emit({
     type: 'run-finished',
     ok: exitCode === 0,
