@@ -2,6 +2,7 @@ import { buildVerb } from './build.ts';
 import { cacheVerb } from './cache.ts';
 import { cleanVerb } from './clean.ts';
 import { initVerb } from './init.ts';
+import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
 import { summaryVerb } from './summary.ts';
 import { testVerb } from './test.ts';
@@ -12,6 +13,7 @@ import type { Verb } from './verb.ts';
 export const verbs: readonly Verb[] = [
   buildVerb,
   summaryVerb,
+  planVerb,
   qemuVerb(runtimeHooks),
   testVerb(runtimeHooks),
   cleanVerb,

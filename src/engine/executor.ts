@@ -6,7 +6,7 @@ import type { HostPath, StepId } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
-import type { Plan } from '../plan/step.ts';
+import type { Plan, Step } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
 import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
@@ -15,6 +15,7 @@ import { identityJson } from './key.ts';
 import { beginBuild } from './prune.ts';
 import type { Identified, Made, Run, RunTimes } from './run.ts';
 import { foreseeIdentity, identityOf, openStepInputs, runStep, settleIdentity, soundEntry } from './run.ts';
+import type { RecordedIdentity } from './record.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
 import { layerPaths, treeViews } from './views.ts';
@@ -160,13 +161,13 @@ async function makeTree(run: Run, last: Node, stage: Stage): Promise<Made> {
     await using working = await openWorkingTree(run, stage, lower);
     for (const node of chain) await runChainStep(run, { node, root: working.root, stage });
   }
-  return commit(run, {
-    node: last,
-    identified: await identityOf(run, last.step.id),
-    stage,
-    meta: null,
-    lower,
-  });
+  const earlier = await Promise.all(chain.slice(0, -1).map(({ step }) => recordedIdentity(run, step)));
+  const identified = await identityOf(run, last.step.id);
+  return commit(run, { node: last, identified, stage, meta: null, lower, chain: earlier });
+}
+
+async function recordedIdentity(run: Run, { id, label }: Step): Promise<RecordedIdentity> {
+  return { label, identity: identityJson((await identityOf(run, id)).identity) };
 }
 
 async function runChainStep(
@@ -212,9 +213,13 @@ interface CommitRequest {
   readonly stage: Stage;
   readonly meta: Json;
   readonly lower: Entry | undefined;
+  readonly chain?: readonly RecordedIdentity[];
 }
 
-async function commit(run: Run, { node, identified, stage, meta, lower }: CommitRequest): Promise<Made> {
+async function commit(
+  run: Run,
+  { node, identified, stage, meta, lower, chain = [] }: CommitRequest,
+): Promise<Made> {
   // An aborted tool may have ended with success: what it left is not trusted.
   run.signal.throwIfAborted();
   const { step, implementation } = node;
@@ -227,6 +232,7 @@ async function commit(run: Run, { node, identified, stage, meta, lower }: Commit
     lowerLayers: lower?.record.layers ?? [],
     meta,
     identity: identityJson(identified.identity),
+    chain,
   });
   run.checks.set(identified.key, Promise.resolve(undefined));
   return { ...identified, entry };

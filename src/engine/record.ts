@@ -40,6 +40,14 @@ export interface StoreRecord {
   readonly meta: Json;
   /** What the key was computed from, to tell later why another key came out. */
   readonly identity: Json;
+  /** Trees: the same for the steps before it whose changes are in this layer too. */
+  readonly chain: readonly RecordedIdentity[];
+}
+
+/** A step as it was when it ran. */
+export interface RecordedIdentity {
+  readonly label: string;
+  readonly identity: Json;
 }
 
 /** The name of the artifact inside its entry. */
@@ -61,7 +69,7 @@ export function parseRecord(text: string): StoreRecord | undefined {
 
 function isRecord(value: unknown): value is StoreRecord {
   if (!isObject(value)) return false;
-  const { format, key, kind, label, createdAt, bytes, artifact, layers } = value;
+  const { format, key, kind, label, createdAt, bytes, artifact, layers, chain } = value;
   return (
     format === 1 &&
     isKey(key) &&
@@ -69,7 +77,8 @@ function isRecord(value: unknown): value is StoreRecord {
     [createdAt, bytes].every((number) => typeof number === 'number') &&
     isArtifact(artifact) &&
     Array.isArray(layers) &&
-    layers.every(isKey)
+    layers.every(isKey) &&
+    Array.isArray(chain)
   );
 }
 

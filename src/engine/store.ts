@@ -12,7 +12,7 @@ import { fileDigest, listTree, sampleDigest } from './content.ts';
 import { entryPath, movedTo, recordMove } from './moved.ts';
 import type { CacheLayout } from './layout.ts';
 import { createLayout } from './layout.ts';
-import type { RecordedArtifact, RecordedFile, StoreRecord } from './record.ts';
+import type { RecordedArtifact, RecordedFile, RecordedIdentity, StoreRecord } from './record.ts';
 import { isKey, parseRecord } from './record.ts';
 import type { Stage } from './staging.ts';
 import { createStage } from './staging.ts';
@@ -36,6 +36,8 @@ export interface EntryDraft {
   readonly lowerLayers: readonly StepKey[];
   readonly meta: Json;
   readonly identity: Json;
+  /** Steps whose changes are in the same layer. */
+  readonly chain?: readonly RecordedIdentity[];
 }
 
 /** How thoroughly an entry is checked. */
@@ -155,6 +157,7 @@ async function describe(stage: Stage, draft: EntryDraft): Promise<StoreRecord> {
   return {
     ...{ format: 1, key, kind, label, createdAt: Date.now(), bytes, artifact, meta, identity },
     layers: draft.type === 'tree' ? [...draft.lowerLayers, key] : [],
+    chain: draft.chain ?? [],
     ...(draft.contentKeyed ? { content: contentDigest(artifact) } : {}),
   };
 }
