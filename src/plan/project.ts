@@ -7,6 +7,7 @@ import type { PlanFacts, PlannedImage } from './image.ts';
 import { asksForKernel, describeImage } from './image.ts';
 import type { InitrdSegments } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
+import { packageRequest } from './packages.ts';
 import type { Plan, PlannedOutput, StepTools } from './step.ts';
 import { planTree } from './tree.ts';
 
@@ -64,7 +65,7 @@ function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts):
     'resolve-packages',
     {
       repositories: image.repositories,
-      request: { names: image.config.Packages, recommends: false, packageDirectories: [] },
+      request: packageRequest(image, image.config.Packages),
       architecture: image.config.Architecture,
     },
     { label: 'resolve packages' },

@@ -179,8 +179,11 @@ function planConfiguration(image: PlannedImage, chain: Chain): void {
   }
   chain.change('sysusers', {}, { label: 'create system users' });
   chain.change('tmpfiles', {}, { label: 'create volatile files' });
-  chain.change('presets', {}, { label: 'apply unit presets' });
-  chain.change('firstboot', image.firstboot, { label: 'apply first-boot settings', keep: true });
+  const hasFirstboot = Object.keys(image.firstboot).length > 0;
+  chain.change('presets', {}, { label: 'apply unit presets', keep: !hasFirstboot });
+  if (hasFirstboot) {
+    chain.change('firstboot', image.firstboot, { label: 'apply first-boot settings', keep: true });
+  }
 }
 
 /** Returns the tree that still knows its packages. */

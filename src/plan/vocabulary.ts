@@ -11,6 +11,8 @@ export type ScriptPhase = 'prepare' | 'build' | 'postinst' | 'finalize';
 /** One package request as the user wrote it; `file` for `Packages=/path/to.deb` or `./x.deb`. */
 export interface PackageRequest {
   readonly names: readonly string[];
+  /** The files among `names`, so that their contents count. */
+  readonly files?: readonly HostInput[];
   /** Packages to resolve on top of; absent for a new tree. */
   readonly installed?: Ref<'file'>;
   readonly recommends: boolean;

@@ -222,7 +222,8 @@ export const KernelInitrdModules = setting({
   fallback: constant([]),
   scope: 'local',
   summary: 'Kernel modules for that segment',
-  doc: 'Names or wildcards; a `-` before one leaves modules out; the last that matches counts.',
+  doc: `Names or wildcards; a \`-\` before one leaves modules out; the last that matches counts. \`default\` stands for what
+a generic initrd needs to find and mount a root file system; a list that is empty, or only leaves modules out, begins with it.`,
 });
 
 export const Locale = optionalSetting({
