@@ -110,9 +110,11 @@ function giveUp(state: BootState, event: EndingEvent): BootState {
 }
 
 function takeRecord(state: BootState, record: GuestRecord): BootState {
+  // The report is closed by its last record.
+  if (state.phase === 'reported') return state;
   switch (record.event) {
     case 'booted':
-      return { ...state, phase: state.phase === 'booting' ? 'booted' : state.phase };
+      return { ...state, phase: 'booted' };
     case 'state':
       return { ...state, systemState: record.state };
     case 'failed':

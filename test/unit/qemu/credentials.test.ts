@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  commandLineStrings,
+  credentialSizeLimit,
+  fwCfgNameLimit,
+  planCredentials,
+  smbiosLimit,
+  textCredential,
+} from '../../../src/qemu/credentials.ts';
+
+const channels = { smbios: 'always', fwCfg: true } as const;
+
+function big(name: string, bytes: number): ReturnType<typeof textCredential> {
+  return textCredential(name, 'x'.repeat(bytes));
+}
+
+describe('planCredentials', () => {
+  it('sends small ones by SMBIOS, whatever they hold', () => {
+    expect(planCredentials([textCredential('a.b', 'x,"y"\n=')], channels, ['io.systemd.stub.x=1'])).toEqual({
+      smbios: ['io.systemd.stub.x=1', 'io.systemd.credential.binary:a.b=eCwieSIKPQ=='],
+      fwCfg: [],
+    });
+  });
+
+  it('sends the largest by fw_cfg when they do not all fit', () => {
+    const plan = planCredentials([big('small', 10), big('large', 50_000), big('medium', 30_000)], channels);
+    expect(plan.fwCfg.map(({ name }) => name)).toEqual(['opt/io.systemd.credentials/large']);
+    expect(plan.fwCfg[0]?.content.length).toBe(50_000);
+    expect(plan.smbios.map((text) => text.split('=')[0])).toEqual([
+      'io.systemd.credential.binary:small',
+      'io.systemd.credential.binary:medium',
+    ]);
+  });
+
+  it('moves another one when the name of the largest is too long for fw_cfg', () => {
+    const long = 'n'.repeat(fwCfgNameLimit + 1);
+    const plan = planCredentials([big(long, 30_000), big('short', 20_000)], channels);
+    expect(plan.fwCfg.map(({ name }) => name)).toEqual(['opt/io.systemd.credentials/short']);
+  });
+
+  it('refuses what fits nowhere, and names the culprit', () => {
+    const long = 'n'.repeat(fwCfgNameLimit + 1);
+    expect(() => planCredentials([big(long, 50_000)], channels)).toThrow(/do not fit into SMBIOS/);
+    expect(() => planCredentials([big('short', 50_000)], { smbios: 'always', fwCfg: false })).toThrow(
+      /do not fit/,
+    );
+    expect(() => planCredentials([], channels, ['x'.repeat(smbiosLimit + 1)])).toThrow(/do not fit/);
+  });
+
+  it('refuses more than systemd takes', () => {
+    expect(() => planCredentials([big('a', credentialSizeLimit + 1)], channels)).toThrow(/together/);
+  });
+
+  it.each(['', '.', '..', 'a/b', 'a=b', 'a:b', 'a b', 'a\nb', 'x'.repeat(256)])(
+    'refuses the name %j',
+    (name) => {
+      expect(() => planCredentials([textCredential(name, '')], channels)).toThrow(/not a name/);
+    },
+  );
+
+  it('never exceeds what SMBIOS holds, and loses nothing', () => {
+    const credential = fc.record({
+      name: fc.stringMatching(/^[a-z.~_-]{3,40}$/),
+      size: fc.integer({ min: 0, max: 40_000 }),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(credential, { maxLength: 12, selector: ({ name }) => name }), (list) => {
+        const credentials = list.map(({ name, size }) => big(name, size));
+        let plan;
+        try {
+          plan = planCredentials(credentials, channels);
+        } catch {
+          return;
+        }
+        const bytes = plan.smbios.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
+        expect(bytes).toBeLessThanOrEqual(smbiosLimit);
+        expect(plan.smbios.length + plan.fwCfg.length).toBe(credentials.length);
+        for (const { name } of plan.fwCfg) expect(name.length).toBeLessThanOrEqual(55);
+      }),
+    );
+  });
+});
+
+describe('commandLineStrings', () => {
+  it('speaks to the stub and to the boot loader', () => {
+    expect(commandLineStrings(['console=ttyS0', 'a="b c"'])).toEqual([
+      'io.systemd.stub.kernel-cmdline-extra=console=ttyS0 a="b c"',
+      'io.systemd.boot.kernel-cmdline-extra=console=ttyS0 a="b c"',
+    ]);
+  });
+
+  it('says nothing about nothing', () => {
+    expect(commandLineStrings([])).toEqual([]);
+  });
+});
