@@ -53,7 +53,6 @@ export async function runBuild(context: VerbContext): Promise<number> {
 
 function reportUpToDate({ outputs }: Outlook, { events }: VerbContext): number {
   for (const { record } of outputs) if (record !== undefined) emitArtifacts(record, 'unchanged', events);
-  events.emit({ type: 'note', level: 'info', code: 'up-to-date', message: 'Everything is up to date' });
   return 0;
 }
 

@@ -83,6 +83,7 @@ function createRun(
     fail: (cause) => {
       stop.abort(new Failure('a step failed', { cause }));
     },
+    isCause: (error) => !environment.signal.aborted && (stop.signal.reason as Failure).cause === error,
   };
   return run;
 }
@@ -127,7 +128,7 @@ async function make(run: Run, node: Node, known: Identified | undefined): Promis
       : makeFiles(run, { node, known, stage }));
   } catch (error) {
     // The command line that the user is given leads into this stage.
-    if (!run.signal.aborted && error instanceof MkimgError && error.reenter !== undefined) stage.keep();
+    if (run.isCause(error) && error instanceof MkimgError && error.reenter !== undefined) stage.keep();
     throw error;
   }
 }

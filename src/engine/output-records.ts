@@ -126,7 +126,8 @@ function isSameItem(stats: Stats, item: PublishedItem): boolean {
   );
 }
 
-async function statIfThere(path: string): Promise<Stats | undefined> {
+/** What stands at a path itself, not where a link leads; undefined when nothing does. */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await lstat(path);
   } catch (error) {

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { chmod, copyFile, lstat, open, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, open, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
-import { exists } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
+import { statIfThere } from './output-records.ts';
 import { removeTree } from './staging.ts';
 
 /*
@@ -29,7 +29,7 @@ export async function removeLeftovers(directory: HostPath): Promise<void> {
     if (owner === undefined || isAlive(owner, Date.now())) continue;
     const path = join(directory, leftover);
     const place = join(directory, name);
-    if (purpose === 'old' && !(await exists(place))) await rename(path, place);
+    if (purpose === 'old' && !(await isThere(place))) await rename(path, place);
     else await removeTree(path);
   }
 }
@@ -103,7 +103,7 @@ export async function placeFile(temporary: HostPath, target: HostPath, mode: num
 export async function placeDirectory(temporary: HostPath, directory: HostPath, name: string): Promise<void> {
   const target = join(directory, name);
   const old = temporaryName(directory, name, 'old');
-  const replaces = await exists(target);
+  const replaces = await isThere(target);
   if (replaces) await rename(target, old);
   try {
     await rename(temporary, target);
@@ -139,10 +139,10 @@ export async function moveIfSameFileSystem(source: HostPath, target: HostPath): 
 
 /** True when there is a directory, not a link to one. */
 export async function isPlainDirectory(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isDirectory();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
-    throw error;
-  }
+  return (await statIfThere(path))?.isDirectory() === true;
+}
+
+/** Unlike exists(), true also for a link that leads nowhere. */
+async function isThere(path: string): Promise<boolean> {
+  return (await statIfThere(path)) !== undefined;
 }

@@ -129,7 +129,7 @@ export async function publish(
   const written: OutputRecord[] = [];
   for (const publication of publications) {
     scope.signal.throwIfAborted();
-    await refuseForeignDirectory(publication.status, target);
+    await refuseForeignDirectory(publication.status, target, records);
     announceLoss(publication.status, scope.events);
     written.push(await publishOne(publication, target, { ...scope, records }));
   }
@@ -137,13 +137,23 @@ export async function publish(
   return written;
 }
 
-async function refuseForeignDirectory({ output, state }: OutputStatus, target: PublishTarget): Promise<void> {
-  const path = join(target.directory, output.name);
-  if (state !== 'foreign' || target.replaceForeign || !(await placing.isPlainDirectory(path))) return;
-  throw new MkimgError('output-exists', `${path} is a directory that mkimg did not make`, {
-    hint: 'Move it away, name another Output=, or give --force to replace it.',
-    class: 'usage',
-  });
+/** What stands in the way of an output or its link must be mkimg's own: that of another format, for example. */
+async function refuseForeignDirectory(
+  { output }: OutputStatus,
+  target: PublishTarget,
+  records: OutputRecords,
+): Promise<void> {
+  if (target.replaceForeign) return;
+  for (const name of output.link === undefined ? [output.name] : [output.name, output.link]) {
+    const path = join(target.directory, name);
+    if (!(await placing.isPlainDirectory(path))) continue;
+    const items = (await records.read(target.directory, name))?.items ?? [];
+    if (items.some((item) => item.name === name && item.type === 'directory')) continue;
+    throw new MkimgError('output-exists', `${path} is a directory that mkimg did not make`, {
+      hint: 'Move it away, name another Output=, or give --force to replace it.',
+      class: 'usage',
+    });
+  }
 }
 
 function announceLoss({ output, state }: OutputStatus, events: EventSink): void {
@@ -170,6 +180,7 @@ async function publishOne(
       ? [await publishDirectory(publication, target, scope)]
       : await publishFiles(publication, target, scope);
   if (output.link !== undefined) {
+    await makeWay(itemPath(target.directory, output.link));
     await placing.placeLink(target.directory, output.link, output.name);
     items.push(await describeItem(target.directory, output.link));
   }

@@ -54,6 +54,8 @@ export interface Run {
   obtain(id: StepId): Promise<Made>;
   /** Ends the run; the first cause counts. */
   fail(cause: unknown): void;
+  /** True for the error that ended the run, unless the user ended it. */
+  isCause(error: unknown): boolean;
 }
 
 /** The identity of a step, running it if its key cannot be told before. */

@@ -48,7 +48,7 @@ export function summaryLines(
   const longest = [...counts.byKind].sort(([, left], [, right]) => right - left).slice(0, longestShown);
   return [
     ...artifacts,
-    `${verdict(counts)} in ${formatDuration(milliseconds)}: ${counts.ran} steps run, ${counts.hits} taken from the cache`,
+    verdict(counts, milliseconds),
     ...(longest.length === 0
       ? []
       : [
@@ -59,6 +59,9 @@ export function summaryLines(
   ];
 }
 
-function verdict({ ran, artifacts }: Tally): string {
-  return ran === 0 && artifacts.every(({ state }) => state === 'unchanged') ? 'Up to date' : 'Done';
+function verdict({ ran, hits, artifacts }: Tally, milliseconds: number): string {
+  const time = formatDuration(milliseconds);
+  if (ran === 0 && artifacts.every(({ state }) => state === 'unchanged'))
+    return `Up to date, as found in ${time}`;
+  return `Done in ${time}: ${ran} ${ran === 1 ? 'step' : 'steps'} run, ${hits} taken from the cache`;
 }

@@ -216,6 +216,23 @@ describe('execute', () => {
     expect(began).toEqual(['bad']);
   });
 
+  test("keeps the failed step's place for the command line that leads into it, until the next run", async () => {
+    await using cache = await testCache();
+    const failing: AnyTreeStep = {
+      ...touch,
+      run: async (_inputs, root) => {
+        await writeFile(join(root, 'half'), '');
+        throw new MkimgError('tool-failed', 'no', { reenter: 'bwrap' });
+      },
+    };
+    const environment = await testEnvironment(cache, { catalogue: { ...catalogue, 'copy-trees': failing } });
+    const plan = planOf([step('tree', 'copy-trees', { name: 'x' })]);
+    await expect(execute(plan, environment, [stepId('tree')])).rejects.toThrow('no');
+    const [kept = '', ...more] = await readdir(cache.store.layout.staging);
+    expect(more).toEqual([]);
+    expect(await readdir(join(cache.store.layout.staging, kept, 'entry/tree'))).toEqual(['half']);
+  });
+
   test('stops when the user says so, leaving nothing', async () => {
     await using cache = await testCache();
     const abort = new AbortController();

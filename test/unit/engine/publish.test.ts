@@ -243,6 +243,17 @@ describe('publishing a directory', () => {
     expect(await readdir(directory)).toEqual(['image']);
   });
 
+  test('gives way to the files and links of another format, and they to it', async () => {
+    await using cache = await testCache();
+    const { directory, build: run } = await project(cache);
+    await run(treePlan('one'));
+    await run(diskPlan('one'));
+    expect(await readlink(join(directory, 'image'))).toBe('image.raw');
+    await rm(join(directory, 'image.raw'));
+    await run(treePlan('two'));
+    expect(await readdir(join(directory, 'image'))).toEqual(['two']);
+  });
+
   test('refuses to replace one of somebody else', async () => {
     await using cache = await testCache();
     const { directory, build: run } = await project(cache);

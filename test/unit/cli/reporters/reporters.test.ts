@@ -37,7 +37,7 @@ warning: two
   lines
   hint: do this
 image.raw    1.2 GiB  built      /out/image.raw
-Done in 1 min 1 s: 1 steps run, 1 taken from the cache
+Done in 1 min 1 s: 1 step run, 1 taken from the cache
 time: install-packages 5.2 s
 `,
     );
@@ -52,7 +52,7 @@ time: install-packages 5.2 s
       { type: 'artifact', name: 'a', path: '/o/a', bytes: 1, state: 'unchanged' },
       { type: 'run-finished', ok: true, milliseconds: 80, exitCode: 0 },
     ];
-    expect(plain(events)).toContain('Up to date in 80 ms');
+    expect(plain(events)).toContain('Up to date, as found in 80 ms');
   });
 
   test('show a failure with what the tool said, the line at fault, a hint and the way into the sandbox', () => {
