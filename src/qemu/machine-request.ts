@@ -132,7 +132,8 @@ async function wantsTpm(inputs: MachineInputs): Promise<boolean> {
  */
 async function mountsForArguments(words: readonly string[], directory: HostPath): Promise<Mount[]> {
   if (words.length === 0) return [];
-  const mounts = new Map<string, Mount>([[directory, visible(directory)]]);
+  const mounts = new Map<string, Mount>();
+  if (directory !== '/') mounts.set(directory, visible(directory));
   for (const path of pathsInArguments(words)) {
     const covered = [...mounts.keys()].some((parent) => path === parent || path.startsWith(`${parent}/`));
     if (!covered && (await exists(path))) mounts.set(path, visible(hostPath(path)));
@@ -146,11 +147,17 @@ function visible(path: HostPath): Mount {
 
 /** Absolute paths in QEMU's arguments that are not part of the sandbox anyway. Pure. */
 export function pathsInArguments(words: readonly string[]): string[] {
-  const candidates = words.flatMap((word) =>
-    [word, ...word.split(',')].map((part) => part.replace(/^[^=/]*=/, '')),
-  );
+  // A comma ends a value, but may also be part of a word that is a path as a whole.
+  const candidates = words.flatMap((word) => [
+    ...(isAbsolute(word) ? [word] : []),
+    ...word.split(',').map((part) => part.replace(/^[^=/]*=/, '')),
+  ]);
   const own = ['/usr/', '/proc/', '/sys/', '/run/mkimg/', '/images/'];
   return [...new Set(candidates)].filter(
-    (path) => isAbsolute(path) && path === join(path) && !own.some((prefix) => path.startsWith(prefix)),
+    (path) =>
+      isAbsolute(path) &&
+      path === join(path) &&
+      path !== '/' &&
+      !own.some((prefix) => path.startsWith(prefix)),
   );
 }

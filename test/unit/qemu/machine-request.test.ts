@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { hostPath } from '../../../src/base/brand.ts';
+import type { ImageConfig } from '../../../src/config/project.ts';
+import { loadProject } from '../../../src/config/project.ts';
+import type { MachineInputs } from '../../../src/qemu/machine-request.ts';
+import { commandLine, describeMachine, pathsInArguments } from '../../../src/qemu/machine-request.ts';
+import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
+import { memoryProject } from '../../helpers/memory-files.ts';
+
+async function configOf(flags: Readonly<Record<string, string>> = {}): Promise<ImageConfig> {
+  const loaded = await loadProject(memoryProject({ 'mkimg.conf': '[Output]\nFormat=cpio\n' }, flags));
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
+  return loaded.value.main.config;
+}
+
+async function inputs(changes: Partial<MachineInputs> = {}, flags = {}): Promise<MachineInputs> {
+  return {
+    config: await configOf(flags),
+    machine: x86_64,
+    source: {
+      firmware: 'none',
+      kernel: { path: hostPath('/o/k'), initrd: hostPath('/o/i'), unified: false },
+      commandLine: ['quiet'],
+    },
+    accelerator: 'tcg',
+    tools: { kind: 'tree', path: hostPath('/no/such/tree') },
+    ephemeral: true,
+    drives: [],
+    console: 'socket',
+    unattended: true,
+    extraArguments: [],
+    workingDirectory: hostPath('/tmp'),
+    ...changes,
+  };
+}
+
+describe('describeMachine', () => {
+  it('takes its size and its network from the settings', async () => {
+    const request = await describeMachine(
+      await inputs({}, { CPUs: '3', RAM: '512M', RuntimeNetwork: 'none', Credentials: 'a=b' }),
+    );
+    expect(request).toMatchObject({ cpus: 3, memory: 512 * 2 ** 20, network: 'none', tpm: false });
+    expect(request.credentials.map(({ name, value }) => [name, Buffer.from(value).toString()])).toEqual([
+      ['a', 'b'],
+    ]);
+  });
+
+  it('stands for all CPUs with 0', async () => {
+    expect((await describeMachine(await inputs({}, { CPUs: '0' }))).cpus).toBeGreaterThan(0);
+  });
+
+  it('names the package of firmware that is missing', async () => {
+    const source = { firmware: 'uefi', disk: hostPath('/o/d'), commandLine: [] } as const;
+    await expect(describeMachine(await inputs({ source }))).rejects.toMatchObject({
+      code: 'firmware-missing',
+      hint: expect.stringContaining('ovmf') as string,
+    });
+  });
+
+  it('gives a TPM to whom asks for it, and to no test otherwise', async () => {
+    const wishes = await Promise.all(
+      ['yes', 'no', 'auto'].map(async (TPM) => (await describeMachine(await inputs({}, { TPM }))).tpm),
+    );
+    expect(wishes).toEqual([true, false, false]);
+  });
+
+  it('shows QEMU the directory that extra arguments count from', async () => {
+    const request = await describeMachine(await inputs({ extraArguments: ['-cdrom', 'x.iso'] }));
+    expect(request.workingDirectory).toBe('/tmp');
+    expect(request.extraMounts).toEqual([{ source: '/tmp', target: '/tmp', mode: 'rw' }]);
+    const without = await describeMachine(await inputs());
+    expect([without.workingDirectory, without.extraMounts]).toEqual([undefined, []]);
+  });
+});
+
+describe('the kernel command line', () => {
+  it('ends with the words of the user, who has the last say', async () => {
+    const extra = { KernelCommandLineExtra: 'console=tty0 debug' };
+    expect(commandLine(await inputs({}, extra))).toEqual(['quiet', 'console=ttyS0', 'console=tty0', 'debug']);
+  });
+
+  it('tells the guest about the terminal, and opens a rescue shell for somebody who sits there', async () => {
+    const terminal = { type: 'xterm-256color', columns: 132, rows: 50 };
+    expect(commandLine(await inputs({ terminal, unattended: false, console: 'terminal' }))).toEqual([
+      'quiet',
+      'console=ttyS0',
+      'systemd.tty.term.ttyS0=xterm-256color',
+      'systemd.tty.columns.ttyS0=132',
+      'systemd.tty.rows.ttyS0=50',
+      'SYSTEMD_SULOGIN_FORCE=1',
+    ]);
+  });
+
+  it('leaves the console to the screen in a window', async () => {
+    expect(commandLine(await inputs({ console: 'window' }))).not.toContain('console=ttyS0');
+  });
+});
+
+describe('pathsInArguments', () => {
+  it.each([
+    [['-cdrom', '/srv/x.iso'], ['/srv/x.iso']],
+    [['-drive', 'if=none,id=a,file=/srv/a,format=raw'], ['/srv/a']],
+    [['-device', 'vfio-pci,host=0000:01:00.0', '-cpu', 'host'], []],
+    [['-virtfs', 'local,path=/home/u/share,mount_tag=x'], ['/home/u/share']],
+    [['-bios', '/usr/share/seabios/bios.bin', '-x', '/proc/self', 'file=/images/mkimg'], []],
+    [['file=/srv/../etc/passwd', 'a/b'], []],
+    [
+      ['-initrd', '/srv/a,b'],
+      ['/srv/a,b', '/srv/a'],
+    ],
+  ])('finds in %j: %j', (words, paths) => {
+    expect(pathsInArguments(words).filter((path) => path !== '/')).toEqual(
+      paths.filter((path) => path !== '/'),
+    );
+  });
+
+  it('never shows the whole machine', () => {
+    expect(pathsInArguments(['/', 'file=/'])).toEqual([]);
+  });
+});

@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { hostPath } from '../../../src/base/brand.ts';
+import { directoryServerArgv, tpmArgv } from '../../../src/qemu/companions.ts';
+import { testMachine } from '../../../src/qemu/boot-test.ts';
+import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
+import type { VmRequest } from '../../../src/qemu/vm.ts';
+import { overlayArgv, vmOptions, vmSandbox } from '../../../src/qemu/vm.ts';
+
+const request: VmRequest = {
+  machine: x86_64,
+  accelerator: 'tcg',
+  cpus: 2,
+  memory: 2 ** 30,
+  commandLine: ['console=ttyS0'],
+  disks: [
+    { id: 'mkimg', path: hostPath('/out/a,b.raw'), device: 'virtio-blk', discardWrites: true, bootIndex: 1 },
+    { id: 'scratch', path: hostPath('/var/tmp/s'), device: 'virtio-blk', discardWrites: false },
+  ],
+  credentials: [],
+  console: 'socket',
+  ports: ['mkimg.0', 'mkimg.1'],
+  network: 'user',
+  tpm: false,
+  endOnRestart: true,
+  extraArguments: [],
+  extraMounts: [],
+};
+const noCredentials = { smbios: [], fwCfg: [] };
+const run = hostPath('/var/tmp/mkimg-vm-x');
+const tools = { kind: 'tree', path: hostPath('/tools') } as const;
+
+describe('vmOptions', () => {
+  it('numbers the inherited sockets: control, console, ports', () => {
+    const options = vmOptions(request, noCredentials, { shares: [] });
+    expect([options.controlFd, options.console, options.ports]).toEqual([
+      3,
+      { kind: 'socket', fd: 4 },
+      [
+        { name: 'mkimg.0', fd: 5 },
+        { name: 'mkimg.1', fd: 6 },
+      ],
+    ]);
+    const silent = vmOptions({ ...request, console: 'none' }, noCredentials, { shares: [] });
+    expect(silent.ports[0]).toEqual({ name: 'mkimg.0', fd: 4 });
+  });
+
+  it('hides the names of images behind their ids', () => {
+    const { disks } = vmOptions(request, noCredentials, { shares: [] });
+    expect(disks.map(({ path, format }) => [path, format])).toEqual([
+      ['/images/mkimg', 'raw'],
+      ['/images/scratch', 'raw'],
+    ]);
+  });
+
+  it('shows a throw-away disk that was grown through its overlay', () => {
+    const disks = request.disks.map((disk) => ({ ...disk, size: 2 ** 33 }));
+    const options = vmOptions({ ...request, disks }, noCredentials, { shares: [] });
+    expect(options.disks).toMatchObject([
+      { path: '/run/mkimg/mkimg.qcow2', format: 'qcow2', discardWrites: false, bootIndex: 1 },
+      { path: '/images/scratch', format: 'raw' },
+    ]);
+    expect(overlayArgv('/images/mkimg', '/run/mkimg/mkimg.qcow2', 2 ** 33)).toEqual(
+      ['create -q -f qcow2 -F raw -b /images/mkimg /run/mkimg/mkimg.qcow2 8589934592'.split(' ')].flat(),
+    );
+  });
+
+  it('hands the command line to a kernel of its own, but not to a unified one', () => {
+    const path = hostPath('/out/k');
+    const lines = [false, true].map(
+      (unified) =>
+        vmOptions({ ...request, kernel: { path, unified } }, noCredentials, { shares: [] }).kernel
+          ?.commandLine,
+    );
+    expect(lines).toEqual(['console=ttyS0', undefined]);
+  });
+
+  it('names the files of credentials', () => {
+    const plan = { smbios: ['a', 'b'], fwCfg: [{ name: 'opt/x', content: Buffer.from('') }] };
+    const options = vmOptions(request, plan, { shares: [], tpmSocket: '/run/mkimg/tpm/control' });
+    expect(options).toMatchObject({
+      smbiosFiles: ['/run/mkimg/smbios-0', '/run/mkimg/smbios-1'],
+      fwCfgFiles: [{ name: 'opt/x', path: '/run/mkimg/fw-cfg-0' }],
+      tpmSocket: '/run/mkimg/tpm/control',
+    });
+  });
+});
+
+describe('vmSandbox', () => {
+  it('shows images that are not written read-only, and only its own directory besides', () => {
+    expect(vmSandbox(request, tools, run)).toEqual({
+      tools,
+      mounts: [
+        { source: run, target: '/run/mkimg', mode: 'rw' },
+        { source: '/out/a,b.raw', target: '/images/mkimg', mode: 'ro' },
+        { source: '/var/tmp/s', target: '/images/scratch', mode: 'rw' },
+      ],
+      network: true,
+      env: { TMPDIR: '/run/mkimg' },
+      suppressSync: false,
+      suppressChown: false,
+    });
+  });
+
+  it('opens /dev/kvm only where it is used', () => {
+    const kvm = { source: '/dev/kvm', target: '/dev/kvm', mode: 'dev' };
+    expect(vmSandbox({ ...request, accelerator: 'kvm' }, tools, run).mounts).toContainEqual(kvm);
+    expect(vmSandbox(request, tools, run).mounts).not.toContainEqual(kvm);
+  });
+
+  it('has no network where the machine has none', () => {
+    expect(vmSandbox({ ...request, network: 'none' }, tools, run).network).toBe(false);
+  });
+});
+
+describe('testMachine', () => {
+  it('changes nothing that was built, and ends when the guest restarts', () => {
+    const rootDirectory = { path: hostPath('/out/tree'), discardWrites: false };
+    const machine = testMachine({
+      machine: { ...request, rootDirectory, endOnRestart: false, console: 'none', ports: [] },
+      channel: 'unit',
+    });
+    expect(machine.disks.every(({ discardWrites }) => discardWrites)).toBe(true);
+    expect(machine).toMatchObject({
+      rootDirectory: { discardWrites: true },
+      endOnRestart: true,
+      console: 'socket',
+      ports: ['mkimg.0'],
+    });
+    expect(machine.credentials.map(({ name }) => name)).toContain('systemd.extra-unit.mkimg-report.service');
+    expect(machine.commandLine).toContain('systemd.firstboot=no');
+  });
+
+  it('asks nothing of a guest that only has a console', () => {
+    const machine = testMachine({ machine: request, channel: 'console' });
+    expect([machine.ports, machine.credentials]).toEqual([[], []]);
+  });
+});
+
+describe('companions', () => {
+  it('serves a directory inside a sandbox that has nothing else', () => {
+    expect(directoryServerArgv('/run/mkimg/root.sock', '/share', true)).toEqual(
+      [
+        ['--socket-path', '/run/mkimg/root.sock'],
+        ['--shared-dir', '/share'],
+        ['--sandbox', 'none'],
+        ['--inode-file-handles=never'],
+        ['--xattr'],
+        ['--cache', 'always'],
+      ].flat(),
+    );
+    expect(directoryServerArgv('/s', '/share', false)).toContain('auto');
+  });
+
+  it('keeps the state of a TPM with the machine', () => {
+    expect(tpmArgv('/run/mkimg/tpm')).toEqual(
+      [
+        ['socket', '--tpm2', '--terminate'],
+        ['--tpmstate', 'dir=/run/mkimg/tpm'],
+        ['--ctrl', 'type=unixio,path=/run/mkimg/tpm/control'],
+        ['--seccomp', 'action=none'],
+      ].flat(),
+    );
+  });
+});
