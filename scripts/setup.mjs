@@ -24,7 +24,13 @@ const hostPrograms = {
 const hostFiles = { '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring' };
 
 /** Further programs for the tests: independent readers of what mkimg writes, and peers. */
-export const testPrograms = { cpio: 'cpio', sfdisk: 'fdisk', mmdebstrap: 'mmdebstrap', git: 'git' };
+export const testPrograms = {
+  cpio: 'cpio',
+  git: 'git',
+  mmdebstrap: 'mmdebstrap',
+  openssl: 'openssl',
+  sfdisk: 'fdisk',
+};
 
 /** @param {string} message @returns {never} */
 function stop(message) {

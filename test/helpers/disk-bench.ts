@@ -2,7 +2,6 @@ import { cp, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
-import { createSandbox } from '../../src/sandbox/sandbox.ts';
 import type { Sandbox, ToolsRoot } from '../../src/sandbox/types.ts';
 import type { BuildContext } from '../../src/steps/implementation.ts';
 import { writeFiles } from './project.ts';
@@ -24,9 +23,9 @@ const efiDirectory = 'usr/lib/systemd/boot/efi';
 export const kernelVersion = '6.1.0-test';
 
 export async function diskBench(): Promise<DiskBench> {
-  const bench = await stepBench();
   const tools = await buildTools();
-  const sandbox = createSandbox({ mode: 'root', tools, events: bench.context.events });
+  const bench = await stepBench(tools);
+  const { sandbox } = bench.context;
   await fillTree(bench.root, tools);
   let works = 0;
   return {

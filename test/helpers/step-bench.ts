@@ -7,7 +7,7 @@ import { hostPath } from '../../src/base/brand.ts';
 import type { RunEvent } from '../../src/base/events.ts';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
 import { createSandbox } from '../../src/sandbox/sandbox.ts';
-import type { PrivilegeMode } from '../../src/sandbox/types.ts';
+import type { ToolsRoot } from '../../src/sandbox/types.ts';
 import type { BuildContext } from '../../src/steps/implementation.ts';
 import { writeFiles } from './project.ts';
 
@@ -21,8 +21,8 @@ export interface StepBench extends AsyncDisposable {
   readonly events: RunEvent[];
 }
 
-/** Uses the host's tools, as root or inside a namespace; `mode` says which. */
-export async function stepBench(mode: PrivilegeMode = 'root'): Promise<StepBench> {
+/** Runs steps as root, with these tools. */
+export async function stepBench(tools: ToolsRoot): Promise<StepBench> {
   const directory = await temporaryDirectory('/var/tmp', 'mkimg-step-');
   const place = async (name: string): Promise<HostPath> => {
     const path = hostPath(join(directory.path, name));
@@ -33,7 +33,7 @@ export async function stepBench(mode: PrivilegeMode = 'root'): Promise<StepBench
   const sink = { emit: (event: RunEvent) => void events.push(event) };
   const context: BuildContext = {
     events: sink,
-    sandbox: createSandbox({ mode, tools: { kind: 'host' }, events: sink, debug: true }),
+    sandbox: createSandbox({ mode: 'root', tools, events: sink, debug: true }),
     work: await place('work'),
     packagePool: await place('packages'),
     metadataCache: await place('metadata'),

@@ -1,28 +1,32 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { hostPath } from '../../src/base/brand.ts';
-import { temporaryDirectory } from '../../src/base/temporary.ts';
-import { probeTools } from '../../src/sandbox/tools.ts';
-import type { ToolNeed, ToolsRoot } from '../../src/sandbox/types.ts';
+import type { ToolsRoot } from '../../src/sandbox/types.ts';
+import { mkimg } from './cli.ts';
 
-/** What the tests of output steps need, as those steps declare it. */
-const needs: readonly ToolNeed[] = [
-  { tool: 'systemd-repart', minimum: '254', reason: 'to build disk images' },
-  { tool: 'ukify', minimum: '254', reason: 'to build unified kernel images' },
-  { tool: 'mke2fs', minimum: '1.47.1', reason: 'to make the root file system' },
-  { tool: 'mcopy', reason: 'to fill the EFI system partition' },
-];
+const anyProject = resolve(import.meta.dirname, '../../images/minimal');
+const made = new Map<string, Promise<ToolsRoot>>();
 
 /**
- * Tools that can build every kind of output: the tree that MKIMG_TEST_TOOLS names, or the host's where they are new
- * enough.
- * @throws Error when there are none.
+ * mkimg's own tools tree for building, made by mkimg when the cache has none (a minute or two).
+ * @throws Error with what mkimg wrote when it cannot be made.
  */
-export async function buildTools(): Promise<ToolsRoot> {
-  const path = process.env['MKIMG_TEST_TOOLS'];
-  if (path !== undefined) return { kind: 'tree', path: hostPath(path) };
-  await using directory = await temporaryDirectory('/tmp', 'mkimg-tools-');
-  const { missing } = await probeTools(needs, { kind: 'host' }, hostPath(join(directory.path, 'versions')));
-  if (missing.length === 0) return { kind: 'host' };
-  const names = missing.map(({ need }) => need.tool).join(', ');
-  throw new Error(`The host has no usable ${names}; set MKIMG_TEST_TOOLS to a tools tree.`);
+export function buildTools(): Promise<ToolsRoot> {
+  return toolsTree('build');
+}
+
+/** The same for running images. */
+export function vmTools(): Promise<ToolsRoot> {
+  return toolsTree('vm');
+}
+
+function toolsTree(profile: string): Promise<ToolsRoot> {
+  const tree = made.get(profile) ?? makeTools(profile);
+  made.set(profile, tree);
+  return tree;
+}
+
+async function makeTools(profile: string): Promise<ToolsRoot> {
+  const { code, stdout, stderr } = await mkimg(['-C', anyProject, 'tools', profile]);
+  if (code !== 0) throw new Error(`mkimg tools ${profile} failed:\n${stderr}`);
+  return { kind: 'tree', path: hostPath(stdout.trim()) };
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, chown, link, lutimes, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,8 +14,6 @@ import type { BuildContext } from '../../src/steps/implementation.ts';
 import { packCpio } from '../../src/steps/pack-cpio.ts';
 
 const isRoot = process.getuid?.() === 0;
-const has = (program: string): boolean =>
-  ['/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((directory) => existsSync(join(directory, program)));
 const epoch = 1_700_000_000;
 const oddName = Buffer.from([0x6f, 0x64, 0x64, 0x20, 0xff, 0xe9]);
 
@@ -70,7 +68,7 @@ beforeAll(async () => {
 });
 afterAll(() => scratch[Symbol.asyncDispose]());
 
-describe.skipIf(!isRoot || !has('cpio') || !has('bwrap'))('archives (needs root, cpio, bubblewrap)', () => {
+describe.skipIf(!isRoot)('archives (needs root)', () => {
   beforeAll(makeTree);
 
   it('are what cpio lists and extracts', async () => {

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { chmod, cp, link, mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
@@ -16,6 +18,7 @@ import type { DiskBench } from '../helpers/disk-bench.ts';
 import { diskBench } from '../helpers/disk-bench.ts';
 import { writeFiles } from '../helpers/project.ts';
 
+const execute = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
 const seed = '11111111-2222-3333-4444-555555555556';
 const epoch = 1_700_000_000;
@@ -119,7 +122,8 @@ const root = '[Partition]\nType=root\nFormat=ext4\nCopyFiles=/\nMinimize=guess\n
 describe.skipIf(!isRoot)('the built-in layout (needs root)', () => {
   it('is an ESP that boots and a root partition, as sfdisk sees it too', async () => {
     const gpt = await build('disk.raw');
-    const table = JSON.parse(await bench.inspect('sfdisk', '--json', '/bench/disk.raw')) as {
+    const { stdout } = await execute('sfdisk', ['--json', join(bench.directory, 'disk.raw')]);
+    const table = JSON.parse(stdout) as {
       partitiontable: {
         id: string;
         partitions: { start: number; size: number; type: string; uuid: string }[];
