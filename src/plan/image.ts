@@ -32,7 +32,7 @@ export interface PlanFacts {
 export interface PlannedImage extends ImagePlanner {
   readonly config: ImageConfig;
   readonly repositories: RepositorySet;
-  /** Environment= and EnvironmentFiles=, for scripts and package managers. */
+  /** Environment=, EnvironmentFiles= and SOURCE_DATE_EPOCH, for scripts and package managers. */
   readonly environment: Readonly<Record<string, string>>;
   readonly epoch: number;
   readonly isInitrd: boolean;
@@ -65,7 +65,7 @@ export function describeImage(planner: ImagePlanner, image: ResolvedImage, facts
   return {
     ...planner,
     config,
-    environment: image.environment,
+    environment: { ...image.environment, SOURCE_DATE_EPOCH: String(epoch) },
     repositories: facts.repositoriesOf(config),
     epoch,
     isInitrd: config.MakeInitrd,

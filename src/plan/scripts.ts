@@ -68,7 +68,6 @@ function scriptEnvironment(image: PlannedImage): Readonly<Record<string, string>
     PROFILES: config.Profiles.join(' '),
     ...(config.ImageId === undefined ? {} : { IMAGE_ID: config.ImageId }),
     ...(config.ImageVersion === undefined ? {} : { IMAGE_VERSION: config.ImageVersion }),
-    SOURCE_DATE_EPOCH: String(image.epoch),
     WITH_DOCS: config.WithDocs ? '1' : '0',
     WITH_TESTS: config.WithTests ? '1' : '0',
     WITH_NETWORK: config.WithNetwork ? '1' : '0',

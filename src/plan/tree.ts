@@ -177,7 +177,7 @@ function planConfiguration(image: PlannedImage, chain: Chain): void {
       { label: 'install the boot loader' },
     );
   }
-  chain.change('sysusers', {}, { label: 'create system users' });
+  chain.change('sysusers', { epoch: image.epoch }, { label: 'create system users' });
   chain.change('tmpfiles', {}, { label: 'create volatile files' });
   const hasFirstboot = Object.keys(image.firstboot).length > 0;
   chain.change('presets', {}, { label: 'apply unit presets', keep: !hasFirstboot });

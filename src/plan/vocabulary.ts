@@ -74,7 +74,7 @@ export interface StepInputs {
   'place-kernels': { readonly base: Ref<'tree'> };
   depmod: { readonly base: Ref<'tree'> };
   hwdb: { readonly base: Ref<'tree'> };
-  sysusers: { readonly base: Ref<'tree'> };
+  sysusers: { readonly base: Ref<'tree'>; readonly epoch: number };
   tmpfiles: { readonly base: Ref<'tree'> };
   presets: { readonly base: Ref<'tree'> };
   /** machine-id, os-release additions, clock-epoch. */

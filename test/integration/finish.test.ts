@@ -310,9 +310,10 @@ describe.skipIf(!isRoot)('systemd tools on a tree (need root)', () => {
   it('sysusers makes users', async () => {
     await writeFiles(bench.root, {
       'usr/lib/sysusers.d/x.conf': 'u daemon-x 842 "A daemon" /var/lib/x\n',
-      'etc/hosts': '',
+      'etc/shadow': 'root:*:20000::::::\n',
     });
-    await sysusers.run({ base: base() }, bench.root, bench.context);
+    await sysusers.run({ base: base(), epoch: 86_400 * 12_345 }, bench.root, bench.context);
+    expect(await text('etc/shadow')).toMatch(/^daemon-x:!\*:12345:/m);
     expect(await text('etc/passwd')).toMatch(/^daemon-x:x:842:842:A daemon:\/var\/lib\/x:/m);
   });
 
