@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../../src/base/brand.ts';
@@ -69,6 +69,23 @@ describe('place-kernels', () => {
     await place();
     expect(await files()).toEqual([
       ...['usr/lib/modules/6.2/vmlinuz', 'usr/lib/modules/named/kernel/x', 'usr/lib/modules/named/vmlinuz'],
+    ]);
+  });
+
+  it('takes links to a moved kernel along, and leaves others', async () => {
+    await write('boot/vmlinuz-6.1', sampleBzImage('6.1'));
+    await write('boot/initrd.img-6.1');
+    await symlink('boot/vmlinuz-6.1', join(root, 'vmlinuz'));
+    await symlink('/boot/vmlinuz-6.1', join(root, 'vmlinuz.old'));
+    await symlink('vmlinuz-6.1', join(root, 'boot/vmlinuz'));
+    await symlink('boot/initrd.img-6.1', join(root, 'initrd.img'));
+    await place();
+    const links = ['vmlinuz', 'vmlinuz.old', 'boot/vmlinuz', 'initrd.img'];
+    expect(await Promise.all(links.map((path) => readlink(join(root, path))))).toEqual([
+      'usr/lib/modules/6.1/vmlinuz',
+      'usr/lib/modules/6.1/vmlinuz',
+      '../usr/lib/modules/6.1/vmlinuz',
+      'boot/initrd.img-6.1',
     ]);
   });
 
