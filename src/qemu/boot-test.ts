@@ -114,6 +114,10 @@ class Watch {
   private vm: Vm | undefined;
   private reportedAt: number | undefined;
   private readonly tail = new Ring<string>(tailLines);
+  private readonly lines = new ConsoleLines((line) => {
+    this.tail.push(line);
+    this.take({ type: 'console', line });
+  });
   private promptTimer: NodeJS.Timeout | undefined;
 
   constructor(test: BootTest) {
@@ -149,14 +153,10 @@ class Watch {
 
   attach(vm: Vm): void {
     this.vm = vm;
-    const lines = new ConsoleLines((line) => {
-      this.tail.push(line);
-      this.take({ type: 'console', line });
-    });
     vm.console?.on('data', (chunk: Buffer) => {
       this.hasConsoleOutput = true;
-      lines.push(chunk);
-      this.watchPrompt(lines);
+      this.lines.push(chunk);
+      this.watchPrompt();
     });
     const report = vm.ports[0];
     if (report !== undefined) this.readReport(report);
@@ -188,9 +188,15 @@ class Watch {
       phases: state.times === undefined ? {} : bootPhases(state.times),
       secondsToReport: this.reportedAt === undefined ? undefined : seconds(this.reportedAt - started),
       seconds: seconds(performance.now() - started),
-      consoleTail: this.tail.values(),
+      consoleTail: this.consoleTail(),
       commandLine: vm.commandLine,
     };
+  }
+
+  /** A guest that waits for an answer has not ended its last line. */
+  private consoleTail(): readonly string[] {
+    const unfinished = this.lines.unfinished().trimEnd();
+    return unfinished === '' ? this.tail.values() : [...this.tail.values(), unfinished].slice(-tailLines);
   }
 
   private readReport(port: Socket): void {
@@ -201,10 +207,10 @@ class Watch {
     port.on('data', (chunk: Buffer) => lines.push(chunk));
   }
 
-  private watchPrompt(lines: ConsoleLines): void {
+  private watchPrompt(): void {
     clearTimeout(this.promptTimer);
     this.promptTimer = setTimeout(() => {
-      const line = lines.unfinished();
+      const line = this.lines.unfinished();
       if (line !== '') this.take({ type: 'console', line });
     }, promptMilliseconds);
   }
