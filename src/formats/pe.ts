@@ -70,6 +70,12 @@ export function readPeSection(source: ByteSource, image: PeImage, name: string):
   return source.read(section.rawOffset, Math.min(section.rawSize, section.virtualSize));
 }
 
+/** Version of systemd that a boot loader or stub of its own comes from, such as `257.13-1`; from its `.sdmagic`. */
+export function systemdVersionOf(source: ByteSource, image: PeImage): string | undefined {
+  const magic = readPeSection(source, image, '.sdmagic')?.toString('latin1') ?? '';
+  return /LoaderInfo: systemd-\w+ (\S+)/.exec(magic)?.[1];
+}
+
 /** What a PE image is for, by its sections (systemd's src/shared/kernel-image.c; `.sdmagic` names systemd's own). */
 export type PeKind = 'uki' | 'addon' | 'stub' | 'boot-loader' | 'other';
 

@@ -6,6 +6,8 @@ import { hostPath, treePath } from '../base/brand.ts';
 import { allOf } from '../base/concurrency.ts';
 import { MkimgError } from '../base/errors.ts';
 import { exists } from '../base/files.ts';
+import { openSource } from '../formats/bytes.ts';
+import { readPe, systemdVersionOf } from '../formats/pe.ts';
 import type { ToolsRoot } from '../sandbox/types.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import { efiName } from './disk/boot-files.ts';
@@ -17,7 +19,7 @@ const initrdSuffix = '.initrd';
 /** One unified kernel image for each initrd, from the kernel of the same version in the tree. */
 export const buildUki: FileStep<'build-uki'> = {
   output: 'files',
-  version: 1,
+  version: 2,
   tools: [{ tool: 'ukify', minimum: '254', reason: 'to build unified kernel images' }],
   async run(inputs, target, context) {
     const { root } = inputs.tree;
@@ -120,13 +122,20 @@ async function findKernel(root: HostPath, version: string): Promise<string> {
   );
 }
 
-/** The image's own stub fits its systemd; without one, that of the tools. */
+/**
+ * Stubs before 254 check that sections do not overlap by rules that ukify no longer follows ("Overlapping PE sections
+ * detected", and no boot; seen with Debian 12's 252).
+ */
+const firstUsableStub = 254;
+
+/** The image's own stub fits its systemd; where it is too old or missing, that of the tools. */
 async function findStub(root: HostPath, efi: string, tools: ToolsRoot): Promise<string> {
   const path = `usr/lib/systemd/boot/efi/linux${efi}.efi.stub`;
   const own = await insideSandbox(root, path);
-  if (own !== undefined) return own;
+  if (own !== undefined && (await isUsable(root, path))) return own;
   const toolsPrefix = tools.kind === 'host' ? hostPath('/') : tools.path;
   if (await exists(join(toolsPrefix, path))) return `/${path}`;
+  if (own !== undefined) return own;
   throw new MkimgError(
     'stub-missing',
     `Neither the image nor the tools have /${path}, which unified kernel images begin with.`,
@@ -134,6 +143,13 @@ async function findStub(root: HostPath, efi: string, tools: ToolsRoot): Promise<
       hint: 'Add the package systemd-boot-efi (Debian, Ubuntu) or systemd-boot to Packages=.',
     },
   );
+}
+
+async function isUsable(root: HostPath, path: string): Promise<boolean> {
+  using source = openSource(await treeAt(root).resolve(treePath(path)));
+  const image = readPe(source);
+  const version = image === undefined ? undefined : systemdVersionOf(source, image);
+  return version === undefined || Number.parseInt(version, 10) >= firstUsableStub;
 }
 
 async function readOsRelease(root: HostPath): Promise<string> {
