@@ -45,6 +45,18 @@ export class MkimgError extends Error {
   }
 }
 
+/** The same error with some of its particulars replaced. */
+export function amended(error: MkimgError, changes: MkimgErrorOptions): MkimgError {
+  const { hint, class: errorClass, origin, items, tail, reenter, cause } = error;
+  return new MkimgError(error.code, error.message, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(origin === undefined ? {} : { origin }),
+    ...(reenter === undefined ? {} : { reenter }),
+    ...{ class: errorClass, items, tail, cause },
+    ...changes,
+  });
+}
+
 /** The configuration has faults; carries all of them. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';

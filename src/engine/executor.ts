@@ -5,7 +5,6 @@ import pLimit from 'p-limit';
 import type { HostPath, StepId } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
-import { MkimgError } from '../base/errors.ts';
 import type { Plan, Step } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
 import { explainFault, interruption } from './faults.ts';
@@ -83,7 +82,6 @@ function createRun(
     fail: (cause) => {
       stop.abort(new Failure('a step failed', { cause }));
     },
-    isCause: (error) => !environment.signal.aborted && (stop.signal.reason as Failure).cause === error,
   };
   return run;
 }
@@ -122,15 +120,9 @@ async function obtain(run: Run, node: Node): Promise<Made> {
 
 async function make(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
   await using stage = await run.environment.store.stage();
-  try {
-    return await (node.implementation.output === 'tree'
-      ? makeTree(run, node, stage)
-      : makeFiles(run, { node, known, stage }));
-  } catch (error) {
-    // The command line that the user is given leads into this stage.
-    if (run.isCause(error) && error instanceof MkimgError && error.reenter !== undefined) stage.keep();
-    throw error;
-  }
+  return await (node.implementation.output === 'tree'
+    ? makeTree(run, node, stage)
+    : makeFiles(run, { node, known, stage }));
 }
 
 async function makeFiles(

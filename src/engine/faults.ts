@@ -1,6 +1,9 @@
-import { statfs } from 'node:fs/promises';
-import { isErrno, MkimgError } from '../base/errors.ts';
+import { statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { amended, isErrno, MkimgError } from '../base/errors.ts';
+import { shellCommand } from '../sandbox/text.ts';
 import type { CacheLayout } from './layout.ts';
+import type { Stage } from './staging.ts';
 
 const message = /No space left on device|Disk quota exceeded/;
 
@@ -30,6 +33,18 @@ export async function explainFault(error: unknown, layout: CacheLayout): Promise
 async function freeSpace(path: string): Promise<{ path: string; free: number }> {
   const { bavail, bsize } = await statfs(path);
   return { path, free: bavail * bsize };
+}
+
+/**
+ * Keeps the stage of a failed step for the command line that leads into its sandbox. That line is several thousand
+ * characters long, so it goes into a script there, and the user gets a short one.
+ */
+export async function keepSandbox(error: unknown, stage: Stage): Promise<unknown> {
+  if (!(error instanceof MkimgError) || error.reenter === undefined) return error;
+  const script = join(stage.directory, 'enter');
+  await writeFile(script, `exec ${error.reenter}\n`, { mode: 0o700 });
+  stage.keep();
+  return amended(error, { reenter: shellCommand(['sh', script]) });
 }
 
 /** The error of a run that the user stopped. */

@@ -5,7 +5,7 @@ import type { Ref } from '../plan/step.ts';
 import type { BuildContext } from '../steps/implementation.ts';
 import type { EngineEnvironment } from './environment.ts';
 import { identify, isContentKeyed } from './evaluate.ts';
-import { explainFault } from './faults.ts';
+import { explainFault, keepSandbox } from './faults.ts';
 import type { Graph, Node } from './graph.ts';
 import { allReferences, nodeOf } from './graph.ts';
 import type { OpenedInputs } from './inputs.ts';
@@ -54,8 +54,6 @@ export interface Run {
   obtain(id: StepId): Promise<Made>;
   /** Ends the run; the first cause counts. */
   fail(cause: unknown): void;
-  /** True for the error that ended the run, unless the user ended it. */
-  isCause(error: unknown): boolean;
 }
 
 /** The identity of a step, running it if its key cannot be told before. */
@@ -177,9 +175,10 @@ export async function runStep<T>(
       events.emit({ type: 'step-finished', ...common, milliseconds });
       return result;
     } catch (error) {
-      if (!run.signal.aborted)
-        events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
-      const cause = await explainFault(error, store.layout);
+      const isFirst = !run.signal.aborted;
+      if (isFirst) events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
+      const fault = await explainFault(error, store.layout);
+      const cause = isFirst ? await keepSandbox(fault, stage) : fault;
       // Before the place is free for the next step.
       run.fail(cause);
       throw cause;

@@ -80,7 +80,9 @@ function errorLines(event: Extract<RunEvent, { type: 'error' }>, paint: Paint): 
     `${place}${paint.bad('error:')} ${textBlock(event.message)}`,
     ...hintLines(event.hint),
     // Not escaped: shellCommand() made it, in printable form, and it must be paste-able as it is.
-    ...(event.reenter === undefined ? [] : ['  to look around in the same sandbox:', `    ${event.reenter}`]),
+    ...(event.reenter === undefined
+      ? []
+      : ['  to look around in the same sandbox, until the next build:', `    ${event.reenter}`]),
   ];
 }
 

@@ -226,11 +226,17 @@ describe('execute', () => {
       },
     };
     const environment = await testEnvironment(cache, { catalogue: { ...catalogue, 'copy-trees': failing } });
-    const plan = planOf([step('tree', 'copy-trees', { name: 'x' })]);
-    await expect(execute(plan, environment, [stepId('tree')])).rejects.toThrow('no');
+    const plan = planOf([
+      step('tree', 'copy-trees', { name: 'x' }),
+      step('tar', 'pack-tar', { tree: ref('tree', 'tree') }),
+    ]);
+    const failure = await execute(plan, environment, [stepId('tar')]).catch((error: unknown) => error);
     const [kept = '', ...more] = await readdir(cache.store.layout.staging);
     expect(more).toEqual([]);
-    expect(await readdir(join(cache.store.layout.staging, kept, 'entry/tree'))).toEqual(['half']);
+    const stage = join(cache.store.layout.staging, kept);
+    expect(await readdir(join(stage, 'entry/tree'))).toEqual(['half']);
+    expect(failure).toMatchObject({ message: 'no', reenter: `sh ${stage}/enter` });
+    expect(await readFile(join(stage, 'enter'), 'utf8')).toBe('exec bwrap\n');
   });
 
   test('stops when the user says so, leaving nothing', async () => {

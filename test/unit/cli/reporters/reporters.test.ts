@@ -69,7 +69,7 @@ time: install-packages 5.2 s
       `  | E: no such \\x07package
 /p/mkimg.conf:3:1: error: apt-get failed
   hint: Check Packages=.
-  to look around in the same sandbox:
+  to look around in the same sandbox, until the next build:
     bwrap --bind '/a b' /
 `,
     );
