@@ -13,6 +13,7 @@ import { describeMachine } from './machine-request.ts';
 import { runProbe } from './probe/run.ts';
 import type { ReportChannel } from './report.ts';
 import { chooseReportChannel } from './report.ts';
+import { debianReleaseFacts } from '../distro/tables/debian.ts';
 import { systemdVersionOf } from './systemd-version.ts';
 import type { VmHost } from './vm.ts';
 
@@ -51,7 +52,10 @@ export async function testImage(test: ImageTest, host: VmHost): Promise<ImageTes
   await rm(results, { recursive: true, force: true });
   await mkdir(results, { recursive: true });
   const choice = await selectAccelerator(test, host);
-  const channel = chooseReportChannel(await systemdVersionOf(config.OutputDirectory, config.Output));
+  const systemd =
+    (await systemdVersionOf(config.OutputDirectory, config.Output)) ??
+    debianReleaseFacts(config.Release).systemd;
+  const channel = chooseReportChannel(systemd);
   let result = await runOnce(test, host, { choice, channel, results });
   let note = choice.note;
   if (

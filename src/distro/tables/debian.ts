@@ -7,12 +7,14 @@ export interface DebianRelease {
   readonly updates: boolean;
   /** Has a CODENAME-security suite in the security archive. */
   readonly security: boolean;
+  /** Major version of its systemd, where the release no longer changes it. */
+  readonly systemd?: number;
 }
 
 /** Releases that mkimg is tested with. Source of facts: the Release files of the archive, November 2026. */
 export const debianReleases: readonly DebianRelease[] = [
-  { codename: 'bookworm', aliases: ['oldstable'], updates: true, security: true },
-  { codename: 'trixie', aliases: ['stable'], updates: true, security: true },
+  { codename: 'bookworm', aliases: ['oldstable'], updates: true, security: true, systemd: 252 },
+  { codename: 'trixie', aliases: ['stable'], updates: true, security: true, systemd: 257 },
   { codename: 'forky', aliases: ['testing'], updates: true, security: true },
   { codename: 'sid', aliases: ['unstable'], updates: false, security: false },
 ];
