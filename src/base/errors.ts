@@ -9,6 +9,8 @@ export interface MkimgErrorOptions {
   readonly class?: ErrorClass;
   /** The user's line that led here. */
   readonly origin?: Origin;
+  /** Further places to blame. */
+  readonly alsoAt?: readonly Origin[];
   /** The items of a list setting that are at fault, as the user wrote them; `origin` is the setting. */
   readonly items?: readonly string[];
   /** Last lines that the failing tool wrote, oldest first. */
@@ -29,6 +31,7 @@ export class MkimgError extends Error {
   readonly hint: string | undefined;
   readonly class: ErrorClass;
   readonly origin: Origin | undefined;
+  readonly alsoAt: readonly Origin[];
   readonly items: readonly string[];
   readonly tail: readonly string[];
   readonly reenter: string | undefined;
@@ -39,22 +42,22 @@ export class MkimgError extends Error {
     this.hint = options.hint;
     this.class = options.class ?? 'build';
     this.origin = options.origin;
+    this.alsoAt = options.alsoAt ?? [];
     this.items = options.items ?? [];
     this.tail = options.tail ?? [];
     this.reenter = options.reenter;
   }
 }
 
-/** The same error with some of its particulars replaced. */
-export function amended(error: MkimgError, changes: MkimgErrorOptions): MkimgError {
-  const { hint, class: errorClass, origin, items, tail, reenter, cause } = error;
-  return new MkimgError(error.code, error.message, {
-    ...(hint === undefined ? {} : { hint }),
-    ...(origin === undefined ? {} : { origin }),
-    ...(reenter === undefined ? {} : { reenter }),
-    ...{ class: errorClass, items, tail, cause },
-    ...changes,
-  });
+/** The same error with some of its particulars replaced; `undefined` takes one away. */
+export function amended(
+  error: MkimgError,
+  changes: Partial<Pick<MkimgError, keyof MkimgErrorOptions>>,
+): MkimgError {
+  const { hint, class: errorClass, origin, alsoAt, items, tail, reenter, cause } = error;
+  const all = { hint, class: errorClass, origin, alsoAt, items, tail, reenter, cause, ...changes };
+  const given = Object.entries(all).filter(([, value]) => value !== undefined);
+  return new MkimgError(error.code, error.message, Object.fromEntries(given));
 }
 
 /** The configuration has faults; carries all of them. */

@@ -65,7 +65,10 @@ export type RunEvent =
       readonly hint?: string;
       readonly tail?: readonly string[];
       readonly reenter?: string;
+      /** The first place that is to blame: `file:line:column`, a flag, a path. */
       readonly location?: string;
+      /** The lines of configuration that are to blame, marked, and further places. */
+      readonly excerpt?: readonly string[];
     }
   /** Said by each process of mkimg at its end: the most memory that it had, without the programs it started. */
   | { readonly type: 'resources'; readonly peakMemoryBytes: number }

@@ -1,11 +1,13 @@
 import type { StepId } from '../base/brand.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
+import { explainFault } from '../engine/faults.ts';
 import { emitArtifacts, prepareOutputDirectory } from '../engine/publish.ts';
 import type { Plan } from '../plan/step.ts';
 import { currentMode } from '../sandbox/namespace.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { reenter } from './session/command-line.ts';
+import { withPlaces } from './session/places.ts';
 import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
 import type { Verb, VerbContext } from './verb.ts';
@@ -26,6 +28,16 @@ export const buildVerb: Verb = {
 /** Builds what is not up to date; enters a namespace first when there is something to do. */
 export async function runBuild(context: VerbContext): Promise<number> {
   const session = await openBuildSession(context);
+  try {
+    return await runSession(session, context);
+  } catch (error) {
+    const { environment, target } = session;
+    const fault = await explainFault(error, environment.store.layout.root, target.directory);
+    throw withPlaces(fault, session.images);
+  }
+}
+
+async function runSession(session: BuildSession, context: VerbContext): Promise<number> {
   const outlook = await foresee(session.plan, session.environment, session.target);
   if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
   await prepareOutputDirectory(session.target.directory);

@@ -16,6 +16,14 @@ export function formatDiagnostics(
   return diagnostics.map((diagnostic) => `${formatDiagnostic(diagnostic, read)}\n`).join('');
 }
 
+/** The marked line of the first place, then further places with theirs; nothing for places that are no lines of a file. */
+export function excerptOf(places: readonly Origin[], read: SourceReader = readSource): readonly string[] {
+  return places.flatMap((origin, index) => {
+    if (index > 0) return located('here as well', origin, read);
+    return origin.kind === 'file' ? excerpt(origin.span, read) : [];
+  });
+}
+
 /** Where a value came from, in the words of error messages; undefined for defaults. */
 export function describeOrigin(origin: Origin): string | undefined {
   switch (origin.kind) {

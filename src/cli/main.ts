@@ -7,7 +7,7 @@ import type { EventSink } from '../base/events.ts';
 import { flagRows } from '../config/settings/table.ts';
 import type { Command } from './arguments.ts';
 import { parseArguments } from './arguments.ts';
-import { describeOrigin, formatDiagnostics } from './diagnostics.ts';
+import { describeOrigin, excerptOf, formatDiagnostics } from './diagnostics.ts';
 import { openEventLog, teeEvents } from './event-log.ts';
 import { helpText } from './help.ts';
 import { createReporter } from './reporters/index.ts';
@@ -156,6 +156,7 @@ function unexpected(error: unknown): MkimgError {
 
 function report(error: MkimgError, events: EventSink): void {
   const location = error.origin === undefined ? undefined : describeOrigin(error.origin);
+  const excerpt = error.origin === undefined ? [] : excerptOf([error.origin, ...error.alsoAt]);
   events.emit({
     type: 'error',
     code: error.code,
@@ -164,6 +165,7 @@ function report(error: MkimgError, events: EventSink): void {
     ...(error.tail.length === 0 ? {} : { tail: error.tail }),
     ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
     ...(location === undefined ? {} : { location }),
+    ...(excerpt.length === 0 ? {} : { excerpt }),
   });
 }
 

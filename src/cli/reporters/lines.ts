@@ -78,12 +78,18 @@ function errorLines(event: Extract<RunEvent, { type: 'error' }>, paint: Paint): 
   return [
     ...(event.tail ?? []).map((line) => `${paint.weak('  |')} ${printable(line)}`),
     `${place}${paint.bad('error:')} ${textBlock(event.message)}`,
+    ...(event.excerpt ?? []).map(printableExcerpt),
     ...hintLines(event.hint),
     // Not escaped: shellCommand() made it, in printable form, and it must be paste-able as it is.
     ...(event.reenter === undefined
       ? []
       : ['  to look around in the same sandbox, until the next build:', `    ${event.reenter}`]),
   ];
+}
+
+/** Tabs stay, so that the mark stands below what it marks. */
+function printableExcerpt(line: string): string {
+  return line.split('\t').map(printable).join('\t');
 }
 
 function hintLines(hint: string | undefined): readonly string[] {

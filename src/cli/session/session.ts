@@ -38,6 +38,8 @@ export interface Session {
 
 /** A session whose project is planned. */
 export interface BuildSession extends Session {
+  /** The main image and those that are built for it of the user's settings. */
+  readonly images: readonly ResolvedImage[];
   readonly plan: Plan;
   readonly target: PublishTarget;
 }
@@ -89,8 +91,9 @@ export async function openBuildSession(context: VerbContext): Promise<BuildSessi
     }
   };
   const plan = await planWith(await chooseTools(session, await planWith({ kind: 'host' }), context));
-  const secrets = secretsOf(initrd === undefined ? [main] : [main, initrd]);
-  return { ...session, secrets, plan, target: publishTarget(main.config, context) };
+  const images = initrd === undefined ? [main] : [main, initrd];
+  const secrets = secretsOf(images);
+  return { ...session, images, secrets, plan, target: publishTarget(main.config, context) };
 }
 
 /** What builds write into, and so must not count as a source of builds. */

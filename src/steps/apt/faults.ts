@@ -13,12 +13,6 @@ interface Fault {
 /** What `apt-get update` says, most specific first. Wording of apt 2.6 to 3.0. */
 const updateFaults: readonly Fault[] = [
   {
-    pattern: /No space left on device/,
-    code: 'disk-full',
-    message: 'The disk is full: package indexes could not be stored.',
-    hint: 'Free some space, or choose another directory with --cache-directory.',
-  },
-  {
     pattern: /(?:repository|GPG error:) '?(\S+ \S+) \S+?'? is not signed|GPG error: (\S+ \S+) \S+:/,
     code: 'bad-signature',
     message: 'The repository $1$2 is not signed by a key that is trusted for it.',
@@ -43,14 +37,17 @@ const updateFaults: readonly Fault[] = [
     hint: 'The mirror may be in the middle of an update: try again in some minutes, or use another Mirror=.',
   },
   {
-    pattern: /Failed to fetch (\S+)\s+(.+)$/,
+    pattern: /Failed to fetch (\S+)\s+(.+?):?$/,
     code: 'mirror-unreachable',
     message: 'Cannot fetch $1: $2',
     hint: 'Check the network, the proxy variables (http_proxy) and Mirror=. With --cache-only=metadata the indexes of the last build are used.',
   },
 ];
 
-/** Explains a failed update by what apt wrote; the error itself when it says nothing that is known. */
+/**
+ * Explains a failed update by what apt wrote; the error itself when it says nothing that is known. What is explained needs
+ * no look into apt's sandbox.
+ */
 export function explainUpdateFailure(error: unknown, origin: Origin | undefined): unknown {
   if (!(error instanceof MkimgError) || error.code !== 'tool-failed') return error;
   for (const fault of updateFaults) {
@@ -62,7 +59,6 @@ export function explainUpdateFailure(error: unknown, origin: Origin | undefined)
         hint: fault.hint,
         tail: error.tail,
         cause: error,
-        ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
         ...(origin === undefined ? {} : { origin }),
       });
     }

@@ -44,7 +44,6 @@ describe('explainUpdateFailure', () => {
         '   Hashes of expected file:',
       ],
     ],
-    ['disk-full', 'disk is full', ['E: Write error - write (28: No space left on device)']],
   ])('recognises %s', (code, text, tail) => {
     const error = explained(explainUpdateFailure(failed(...tail), { kind: 'flag', text: '--mirror=x' }));
     expect(error.code).toBe(code);

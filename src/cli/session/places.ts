@@ -1,0 +1,54 @@
+import type { Origin } from '../../base/diagnostic.ts';
+import { amended, MkimgError } from '../../base/errors.ts';
+import type { ResolvedImage } from '../../config/project.ts';
+import type { SettingName } from '../../config/settings/table.ts';
+
+/** Settings whose items a step may find at fault. */
+const itemSettings = [
+  'Packages',
+  'BuildPackages',
+  'RemovePackages',
+] as const satisfies readonly SettingName[];
+
+/** Faults of a repository: no package is to blame, so the line that names the repository is. */
+const repositoryFaults: ReadonlySet<string> = new Set([
+  'bad-signature',
+  'hash-mismatch',
+  'metadata-expired',
+  'metadata-not-yet-valid',
+  'mirror-unreachable',
+  'package-gone',
+  'suite-not-found',
+]);
+
+/**
+ * Makes an error of a build point at the lines that are to blame: each item that it names, or the setting that names the
+ * repository, instead of the setting that the step began with. Other errors come back as they are.
+ */
+export function withPlaces(error: unknown, images: readonly ResolvedImage[]): unknown {
+  if (!(error instanceof MkimgError) || error.origin === undefined) return error;
+  const { origin } = error;
+  if (repositoryFaults.has(error.code)) {
+    const image = images.find((candidate) => settingOf(candidate, origin) !== undefined);
+    return image === undefined ? error : amended(error, { origin: repositoryOrigin(error, image) });
+  }
+  for (const image of images) {
+    const setting = settingOf(image, origin);
+    if (setting === undefined || error.items.length === 0) continue;
+    const [first, ...others] = error.items.map((item) => image.originOf(setting, item));
+    return amended(error, { ...(first === undefined ? {} : { origin: first }), alsoAt: others });
+  }
+  return error;
+}
+
+function settingOf(image: ResolvedImage, origin: Origin): SettingName | undefined {
+  const wanted = JSON.stringify(origin);
+  return itemSettings.find((setting) => JSON.stringify(image.originOf(setting)) === wanted);
+}
+
+/** Mirror= where the error is about it, else the sandbox tree that may bring sources of its own; often neither. */
+function repositoryOrigin({ message }: MkimgError, image: ResolvedImage): Origin | undefined {
+  const { Mirror, SandboxTrees } = image.config;
+  if (Mirror !== undefined && message.includes(Mirror)) return image.originOf('Mirror');
+  return SandboxTrees.length > 0 ? image.originOf('SandboxTrees') : undefined;
+}
