@@ -112,7 +112,7 @@ async function obtain(run: Run, node: Node): Promise<Made> {
     run.environment.events.emit({ type: 'step-hit', step: id, label, key: known.key });
     return { ...known, entry: stored };
   } catch (error) {
-    const cause = await explainFault(error, run.environment.store.layout);
+    const cause = await explainFault(error, run.environment.store.layout.root);
     run.fail(cause);
     throw cause;
   }

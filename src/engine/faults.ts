@@ -2,7 +2,7 @@ import { statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { amended, isErrno, MkimgError } from '../base/errors.ts';
 import { shellCommand } from '../sandbox/text.ts';
-import type { CacheLayout } from './layout.ts';
+import type { HostPath } from '../base/brand.ts';
 import type { Stage } from './staging.ts';
 
 const message = /No space left on device|Disk quota exceeded/;
@@ -10,25 +10,29 @@ const message = /No space left on device|Disk quota exceeded/;
 /**
  * Turns "no space left" of our own writes and of tools into one error that says which file system is full. Other errors
  * come back as they are.
+ * @param directories where the run writes: the cache, the output directory
  */
-export async function explainFault(error: unknown, layout: CacheLayout): Promise<unknown> {
+export async function explainFault(error: unknown, ...directories: readonly HostPath[]): Promise<unknown> {
   const ours = isErrno(error, 'ENOSPC', 'EDQUOT');
   const tools =
     error instanceof MkimgError &&
-    error.code === 'tool-failed' &&
+    error.code !== 'disk-full' &&
     error.tail.some((line) => message.test(line));
   if (!ours && !tools) return error;
-  const places = await Promise.all([layout.root, '/var/tmp', '/tmp'].map(freeSpace));
-  // The cache is the likely place; another one only if it is plainly the full one.
-  const [fullest] = places.sort((left, right) => left.free - right.free);
-  const place =
-    fullest === undefined ? layout.root : `${fullest.path} (${Math.floor(fullest.free / 2 ** 20)} MiB free)`;
-  return new MkimgError('disk-full', `No space left on the file system of ${place}`, {
-    hint: `Remove results that are not needed with 'mkimg cache prune', or choose another place with CacheDirectory=.`,
+  const places = await Promise.all([...directories, '/var/tmp', '/tmp'].map(freeSpace));
+  const fullest = places.reduce((least, place) => (place.free < least.free ? place : least));
+  // A script may have filled a file system of its own.
+  if (!ours && fullest.free > roomy) return error;
+  const { path, free } = fullest;
+  return new MkimgError('disk-full', `No space left on the file system of ${path} (${free} bytes free)`, {
+    hint: `Remove results that are not needed with 'mkimg cache prune', or choose another place with CacheDirectory= or OutputDirectory=.`,
     ...(error instanceof MkimgError ? { tail: error.tail } : {}),
     cause: error,
   });
 }
+
+/** With this many bytes left, a step may still have run out of space: what it wrote is removed when it fails. */
+const roomy = 4 * 2 ** 30;
 
 async function freeSpace(path: string): Promise<{ path: string; free: number }> {
   const { bavail, bsize } = await statfs(path);

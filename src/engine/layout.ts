@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
+import { makeDirectory } from '../base/files.ts';
 
 /** Where everything stands that mkimg keeps between runs. */
 export interface CacheLayout {
@@ -60,14 +60,14 @@ export function cacheLayout(root: HostPath): CacheLayout {
  */
 export async function createLayout(layout: CacheLayout): Promise<void> {
   try {
-    await mkdir(layout.root, { recursive: true });
+    await makeDirectory(layout.root);
     for (const directory of [layout.store, layout.staging, layout.state]) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory, 0o700);
     }
-    await mkdir(layout.packages, { recursive: true });
-    await mkdir(layout.metadata, { recursive: true });
+    await makeDirectory(layout.packages);
+    await makeDirectory(layout.metadata);
   } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST')) throw error;
+    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT')) throw error;
     throw new MkimgError('cache-not-writable', `Cannot write to the cache directory ${layout.root}`, {
       hint: 'Name a directory of yours with CacheDirectory= or $XDG_CACHE_HOME.',
       class: 'usage',

@@ -6,7 +6,7 @@ import { hostPath } from '../base/brand.ts';
 import { byBytes, sha256 } from '../base/canonical.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { syncDirectory } from '../base/files.ts';
+import { makeDirectory, syncDirectory } from '../base/files.ts';
 import type { PlannedOutput } from '../plan/step.ts';
 import { fileDigest } from './content.ts';
 import { acquireLock } from './lock.ts';
@@ -75,10 +75,10 @@ export async function outputStatuses(
  */
 export async function prepareOutputDirectory(directory: HostPath): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST')) throw error;
+    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT')) throw error;
     throw new MkimgError('output-not-writable', `Cannot write to the output directory ${directory}`, {
       hint: 'Name another one with OutputDirectory=, or change its permissions.',
       class: 'usage',

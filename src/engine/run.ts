@@ -177,7 +177,7 @@ export async function runStep<T>(
     } catch (error) {
       const isFirst = !run.signal.aborted;
       if (isFirst) events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
-      const fault = await explainFault(error, store.layout);
+      const fault = await explainFault(error, store.layout.root);
       const cause = isFirst ? await keepSandbox(fault, stage) : fault;
       // Before the place is free for the next step.
       run.fail(cause);

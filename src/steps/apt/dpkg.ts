@@ -170,13 +170,6 @@ interface DpkgFailure {
 /** Names the package that dpkg failed at and what it failed to do; the error itself when dpkg says nothing of a package. */
 export function explainDpkgFailure(error: unknown, { names, origin }: DpkgFailure): unknown {
   if (!(error instanceof MkimgError) || error.code !== 'tool-failed') return error;
-  if (error.tail.some((line) => line.includes('No space left on device'))) {
-    return new MkimgError('disk-full', 'The disk is full: packages could not be unpacked.', {
-      hint: 'Free some space below the cache directory, or choose another with --cache-directory.',
-      tail: error.tail,
-      cause: error,
-    });
-  }
   const tail = error.tail.map((line) =>
     line.replace(/\S*?([0-9a-f]{64})\.deb/, (file, sha: string) => names.get(sha) ?? file),
   );

@@ -31,7 +31,7 @@ export function poolPath(pool: HostPath, file: Pick<ResolvedPackage, 'sha256'>):
 /**
  * Brings package files into the pool, several at once. What is there is used if its hash is right; what a broken download
  * left is continued. Builds that want the same file at the same time wait for one another.
- * @throws MkimgError `hash-mismatch`, `mirror-unreachable`, `package-gone`, `disk-full`
+ * @throws MkimgError `hash-mismatch`, `mirror-unreachable`, `package-gone`; ENOSPC as it comes
  */
 export async function fetchPackages(files: readonly PackageFile[], context: FetchContext): Promise<void> {
   await mkdir(context.packagePool, { recursive: true });
@@ -120,7 +120,7 @@ async function fetchFile(file: PackageFile, path: HostPath, download: Download):
       return;
     } catch (error) {
       download.signal.throwIfAborted();
-      if (error instanceof MkimgError && error.code === 'disk-full') throw error;
+      if (isDiskFull(error)) throw error;
       last = error;
     }
   }
@@ -149,6 +149,8 @@ async function fetchFrom(url: URL, target: Target): Promise<void> {
       if (attempt > 1) throw mismatch(url, got, target);
     } catch (error) {
       download.signal.throwIfAborted();
+      // The engine says which file system it is.
+      if (isDiskFull(error)) throw error;
       const known = explain(error, url, target);
       if (known !== undefined) throw known;
       if (attempt >= attemptsPerUrl || url.protocol === 'file:') throw unreachable(error, url, target);
@@ -219,17 +221,14 @@ async function append(body: AsyncIterable<unknown>, handle: FileHandle, receiver
     throw new Error(`the connection ended after ${size} of ${receiver.file.size} bytes`);
 }
 
+function isDiskFull(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC', 'EDQUOT');
+}
+
 /** Errors that another attempt cannot mend. */
 function explain(error: unknown, url: URL, target: Target): MkimgError | undefined {
   if (error instanceof MkimgError) return error;
   const { name, version } = target.file;
-  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
-    return fault('disk-full', `The disk is full: ${name} ${version} could not be stored.`, {
-      target,
-      hint: `Free some space below ${target.download.context.packagePool}, or choose another cache directory.`,
-      cause: error,
-    });
-  }
   const isGone =
     (error instanceof HttpStatusError && [401, 403, 404, 410].includes(error.status)) ||
     isErrno(error, 'ENOENT');

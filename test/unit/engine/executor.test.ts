@@ -262,23 +262,6 @@ describe('execute', () => {
     expect(await cache.store.keys()).toEqual([]);
   });
 
-  test('names the full file system when a tool finds no space', async () => {
-    await using cache = await testCache();
-    const full: AnyFileStep = {
-      ...concatenate,
-      run: () =>
-        Promise.reject(
-          new MkimgError('tool-failed', 'tar failed', { tail: ['tar: write: No space left on device'] }),
-        ),
-    };
-    const environment = await testEnvironment(cache, { catalogue: { ...catalogue, compress: full } });
-    const plan = planOf([step('a', 'compress', { text: 'a' })]);
-    await expect(execute(plan, environment, [stepId('a')])).rejects.toMatchObject({
-      code: 'disk-full',
-      hint: expect.stringContaining('mkimg cache prune') as string,
-    });
-  });
-
   test('makes a damaged result again', async () => {
     await using cache = await testCache();
     const events = recordedEvents();

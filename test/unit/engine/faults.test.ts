@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { hostPath } from '../../../src/base/brand.ts';
+import { amended, MkimgError } from '../../../src/base/errors.ts';
+import { explainFault } from '../../../src/engine/faults.ts';
+
+// statfs(2) says of it that nothing is free.
+const full = hostPath('/proc');
+const tail = ['tar: write: No space left on device'];
+
+test.each(['tool-failed', 'script-failed', 'package-failed'])(
+  'a full disk is told by the last lines of %s',
+  async (code) => {
+    const error = await explainFault(new MkimgError(code, 'it failed', { tail }), full);
+    expect(error).toMatchObject({
+      code: 'disk-full',
+      message: 'No space left on the file system of /proc (0 bytes free)',
+      hint: expect.stringContaining('mkimg cache prune') as string,
+      tail,
+    });
+    expect(await explainFault(error, full)).toBe(error);
+  },
+);
+
+test('our own writes tell it themselves', async () => {
+  const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  expect(await explainFault(error, full)).toMatchObject({ code: 'disk-full' });
+});
+
+test('a tool that filled a small place of its own does not blame the disk', async () => {
+  const error = new MkimgError('script-failed', 'it failed', { tail });
+  const onlyRoomy = await explainFault(error);
+  // On a machine whose /tmp is nearly full it rightly does.
+  expect(onlyRoomy === error || (onlyRoomy as MkimgError).message.includes('tmp')).toBe(true);
+});
+
+test('other errors come back as they are', async () => {
+  for (const error of [new MkimgError('tool-failed', 'no'), new Error('internal: x')]) {
+    expect(await explainFault(error, full)).toBe(error);
+  }
+});
+
+test('amending an error replaces what is given and keeps the rest', () => {
+  const error = new MkimgError('code', 'message', {
+    hint: 'hint',
+    tail: ['line'],
+    class: 'usage',
+    reenter: 'sh',
+  });
+  const changed = amended(error, { reenter: 'sh enter', hint: undefined });
+  expect(changed).toMatchObject({
+    code: 'code',
+    message: 'message',
+    tail: ['line'],
+    class: 'usage',
+    reenter: 'sh enter',
+  });
+  expect(changed.hint).toBeUndefined();
+});
