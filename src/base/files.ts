@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { HostPath } from './brand.ts';
 import { hostPath } from './brand.ts';
@@ -66,6 +66,30 @@ export async function syncDirectory(path: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * Makes a directory with all directories above it that are missing. (mkdir of Node 20 with `recursive` never returns where
+ * nothing can be made, as in /proc: the kernel says ENOENT of a directory whose parent exists.)
+ */
+export async function makeDirectory(path: string, mode?: number): Promise<void> {
+  try {
+    await makeOne(path, mode);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path), mode);
+    await makeOne(path, mode);
+  }
+}
+
+async function makeOne(path: string, mode: number | undefined): Promise<void> {
+  try {
+    await mkdir(path, mode);
+  } catch (error) {
+    // A read-only file system says EROFS even of what is there.
+    if (isErrno(error, 'EEXIST', 'EROFS', 'EISDIR') && (await isDirectory(path))) return;
+    throw error;
   }
 }
 

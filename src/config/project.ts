@@ -50,6 +50,7 @@ export async function loadProject(request: ProjectRequest): Promise<Result<Proje
   // The files are few and small: they are read as the language asks for them, one after the other.
   await Promise.resolve();
   const world = loadEnvironment(request);
+  if (world.files.stat(request.directory)?.directory !== true) return noDirectory(request.directory);
   const directory = projectDirectory(world.files, request.directory);
   if (directory === undefined && !describesAnImage(request.assignments))
     return noConfiguration(request.directory);
@@ -156,6 +157,15 @@ function projectDirectory(files: ConfigFiles, directory: HostPath): HostPath | u
 /** `mkimg -p systemd` needs no files, as long as the command line says what goes into the image. */
 function describesAnImage(assignments: readonly CommandLineAssignment[]): boolean {
   return assignments.some(({ setting, text }) => ['Include', 'Packages'].includes(setting) && text !== '');
+}
+
+function noDirectory(directory: HostPath): ReturnType<typeof fail> {
+  return fail({
+    severity: 'error',
+    code: 'no-directory',
+    message: `there is no directory ${directory}`,
+    hint: 'Check -C.',
+  });
 }
 
 function noConfiguration(directory: HostPath): ReturnType<typeof fail> {
