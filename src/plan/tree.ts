@@ -169,7 +169,11 @@ function planConfiguration(image: PlannedImage, chain: Chain): void {
     );
   }
   chain.change('identity', image.identity, { label: 'write identity' });
-  if (config.MakeInitrd) chain.change('make-initrd', {}, { label: 'make it an initrd' });
+  // The kernel starts /init of a cpio archive, whether the system there goes on to another root or stays.
+  if (config.MakeInitrd || config.Format === 'cpio' || config.Format === 'uki') {
+    const options = { label: 'make it an initrd', ...image.originOption('MakeInitrd') };
+    chain.change('make-initrd', { isInitrd: config.MakeInitrd }, options);
+  }
   if (image.bootLoader) {
     chain.change(
       'install-boot-loader',

@@ -98,8 +98,8 @@ export interface StepInputs {
     readonly rootPassword?: { readonly value: SecretInput; readonly hashed: boolean };
   };
   autologin: { readonly base: Ref<'tree'>; readonly architecture: ArchitectureName };
-  /** usr/lib/initrd-release and /init, for images that are initrds. */
-  'make-initrd': { readonly base: Ref<'tree'> };
+  /** /init, for images that the kernel starts as an initrd; with `isInitrd` it goes on to another root from there. */
+  'make-initrd': { readonly base: Ref<'tree'>; readonly isInitrd: boolean };
   /** systemd-boot into the tree's /efi or /boot, as `bootctl install --root` does. */
   'install-boot-loader': { readonly base: Ref<'tree'>; readonly architecture: ArchitectureName };
   /** Removes what the host and the package manager left: logs, caches, random seeds, device nodes, resolv.conf. */

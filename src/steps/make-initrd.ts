@@ -4,23 +4,26 @@ import type { Tree } from '../sandbox/tree.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 
 /**
- * What makes a tree an initrd for systemd: etc/initrd-release, by which it knows that it is one, and /init, which the
- * kernel starts. Either is left alone when the tree has it.
+ * /init, which the kernel starts in an initrd, and for a real initrd etc/initrd-release, by which systemd knows that it
+ * shall go on to another root. Either is left alone when the tree has it.
  */
 export const makeInitrd: TreeStep<'make-initrd'> = {
   output: 'tree',
-  version: 1,
+  version: 2,
   tools: [],
-  async run(_inputs, root, context) {
+  async run(inputs, root, context) {
     const tree = treeAt(root);
-    const release = treePath('etc/initrd-release');
-    if ((await tree.type(release)) === undefined) {
-      const hasEtc = await tree.exists(treePath('etc/os-release'));
-      await tree.symlink(release, hasEtc ? 'os-release' : '../usr/lib/os-release');
-    }
+    if (inputs.isInitrd) await linkRelease(tree);
     await linkInit(tree, context);
   },
 };
+
+async function linkRelease(tree: Tree): Promise<void> {
+  const release = treePath('etc/initrd-release');
+  if ((await tree.type(release)) !== undefined) return;
+  const hasEtc = await tree.exists(treePath('etc/os-release'));
+  await tree.symlink(release, hasEtc ? 'os-release' : '../usr/lib/os-release');
+}
 
 async function linkInit(tree: Tree, { events }: BuildContext): Promise<void> {
   const init = treePath('init');

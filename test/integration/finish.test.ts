@@ -438,7 +438,7 @@ describe.skipIf(!isRoot)('firstboot (needs root)', () => {
   });
 
   it('writes no credentials into an initrd', async () => {
-    await makeInitrd.run({ base: base() }, bench.root, bench.context);
+    await makeInitrd.run({ base: base(), isInitrd: true }, bench.root, bench.context);
     await run({ rootPassword: password('x') });
     expect(await exists(at('usr/lib/credstore'))).toBe(false);
   });
@@ -484,10 +484,10 @@ describe('steps without tools', () => {
 
   it('make-initrd links what systemd and the kernel look for', async () => {
     await writeFiles(bench.root, { 'usr/lib/os-release': 'ID=test\n', 'usr/lib/systemd/systemd': '' });
-    await makeInitrd.run({ base: base() }, bench.root, bench.context);
+    await makeInitrd.run({ base: base(), isInitrd: true }, bench.root, bench.context);
     expect(await text('etc/initrd-release')).toBe('ID=test\n');
     expect(await readlink(at('init'))).toBe('usr/lib/systemd/systemd');
-    await makeInitrd.run({ base: base() }, bench.root, bench.context);
+    await makeInitrd.run({ base: base(), isInitrd: true }, bench.root, bench.context);
   });
 
   it('autologin makes a drop-in for each getty', async () => {
