@@ -79,13 +79,27 @@ export async function prepareOutputDirectory(directory: HostPath): Promise<void>
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT')) throw error;
-    throw new MkimgError('output-not-writable', `Cannot write to the output directory ${directory}`, {
-      hint: 'Name another one with OutputDirectory=, or change its permissions.',
-      class: 'usage',
-      cause: error,
-    });
+    const reason = reasons[error.code ?? ''] ?? error.message;
+    throw new MkimgError(
+      'output-not-writable',
+      `Cannot write to the output directory ${directory}: ${reason}`,
+      {
+        hint: 'Name another one with OutputDirectory=, or change its permissions.',
+        class: 'usage',
+        cause: error,
+      },
+    );
   }
 }
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EEXIST: 'it is not a directory',
+  ENOENT: 'it cannot be made',
+  ENOTDIR: 'a part of the path is not a directory',
+  EPERM: 'not permitted',
+  EROFS: 'the file system is read-only',
+};
 
 /** Only one build at a time may fill an output directory; a second one waits, with a note. */
 export async function lockOutputDirectory(

@@ -21,12 +21,22 @@ const repositoryFaults: ReadonlySet<string> = new Set([
   'suite-not-found',
 ]);
 
+/** Faults of a place on this machine, with the setting that chose it. */
+const settingAtFault: Readonly<Record<string, SettingName>> = {
+  'output-exists': 'Output',
+  'output-not-writable': 'OutputDirectory',
+};
+
 /**
  * Makes an error of a build point at the lines that are to blame: each item that it names, or the setting that names the
  * repository, instead of the setting that the step began with. Other errors come back as they are.
  */
 export function withPlaces(error: unknown, images: readonly ResolvedImage[]): unknown {
-  if (!(error instanceof MkimgError) || error.origin === undefined) return error;
+  if (!(error instanceof MkimgError)) return error;
+  const [main] = images;
+  const chosen = settingAtFault[error.code];
+  if (chosen !== undefined && main !== undefined) return amended(error, { origin: main.originOf(chosen) });
+  if (error.origin === undefined) return error;
   const { origin } = error;
   if (repositoryFaults.has(error.code)) {
     const image = images.find((candidate) => settingOf(candidate, origin) !== undefined);

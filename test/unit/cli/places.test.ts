@@ -64,6 +64,13 @@ describe('the place of an error', () => {
     expect(placesOf(withPlaces(elsewhere, [main]))).toEqual([undefined]);
   });
 
+  test('is the setting that chose the output directory', async () => {
+    const main = await image({ '/p/mkimg.conf': `${text}[Output]\nOutputDirectory=/x\n` });
+    expect(placesOf(withPlaces(new MkimgError('output-not-writable', 'no'), [main]))).toEqual([
+      '/p/mkimg.conf:10:17',
+    ]);
+  });
+
   test('stays what it is where nothing better is known', async () => {
     const main = await image({ '/p/mkimg.conf': text });
     const error = new MkimgError('package-conflict', 'no', { origin: main.originOf('Packages') });
