@@ -33,10 +33,10 @@ function ending(request: RunRequest, result: ProgramResult): Ending {
   if (signal !== undefined) return { how: `its sandbox was ended by ${signal}` };
   const last = tail.at(-1) ?? '';
   if (last.startsWith('bwrap: execvp') && last.endsWith('No such file or directory')) {
-    const where = request.root === undefined ? 'the tools' : 'the image';
+    const where = request.root === undefined ? 'among the tools' : 'in the image';
     return {
       how: 'there is no such program',
-      hint: `Check that ${where} has ${request.tool} and its interpreter.`,
+      hint: `Check that ${request.tool} and its interpreter are ${where}.`,
     };
   }
   if (last.startsWith('bwrap: ')) return { how: `its sandbox could not be set up (${last.slice(7)})` };

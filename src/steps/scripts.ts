@@ -124,8 +124,9 @@ async function runScript(one: OneScript, context: BuildContext): Promise<void> {
     await context.sandbox.run(request);
   } catch (error) {
     if (!(error instanceof MkimgError) || error.code !== 'tool-failed') throw error;
-    throw new MkimgError('script-failed', error.message.replace(request.tool, script.file.path), {
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    const named = (text: string): string => text.replace(request.tool, script.file.path);
+    throw new MkimgError('script-failed', named(error.message), {
+      ...(error.hint === undefined ? {} : { hint: named(error.hint) }),
       ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
       ...(context.origin === undefined ? {} : { origin: context.origin }),
       tail: error.tail,
