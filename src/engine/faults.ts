@@ -25,7 +25,7 @@ export async function explainFault(error: unknown, ...directories: readonly Host
   if (!ours && fullest.free > roomy) return error;
   const { path, free } = fullest;
   return new MkimgError('disk-full', `No space left on the file system of ${path} (${free} bytes free)`, {
-    hint: `Remove results that are not needed with 'mkimg cache prune', or choose another place with CacheDirectory= or OutputDirectory=.`,
+    hint: "Make room with 'mkimg cache prune' (with --all: everything that no running build uses), or choose another place with CacheDirectory= or OutputDirectory=.",
     ...(error instanceof MkimgError ? { tail: error.tail } : {}),
     cause: error,
   });
