@@ -53,6 +53,6 @@ describe('an image that does not come up', () => {
     const results = join(directory.path, 'test-results/minimal');
     const report = JSON.parse(await readFile(join(results, 'report.json'), 'utf8')) as BootReport;
     expect(report).toMatchObject({ passed: false, failedUnits: [{ unit: 'broken.service' }] });
-    expect(await readFile(join(results, 'console.log'), 'utf8')).toContain('Linux version');
+    expect(await readFile(join(results, 'console.log'), 'utf8')).toContain('Fails on purpose');
   });
 });
