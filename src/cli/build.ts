@@ -10,6 +10,7 @@ import { reenter } from './session/command-line.ts';
 import { withPlaces } from './session/places.ts';
 import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
+import { requireTools } from './session/tool-check.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 export const buildVerb: Verb = {
@@ -41,6 +42,7 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
   const outlook = await foresee(session.plan, session.environment, session.target);
   if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
   await prepareOutputDirectory(session.target.directory);
+  await requireTools(session, outlook.evaluation.needed);
   if (currentMode() === undefined) return reenter(session.privileges, context);
   await forget(session, outlook, context.options.force);
   const environment = engineEnvironment(session, context);

@@ -157,27 +157,29 @@ async function versionText(path: string, argv: readonly string[], tools: ToolsRo
  */
 export function missingToolsError(missing: readonly MissingTool[], tools: ToolsRoot): MkimgError {
   const isAbsent = missing.some((entry) => entry.reason === 'absent');
-  const list = missing.map(describeMissing).join('; ');
-  const where = tools.kind === 'host' ? 'this machine' : `the tools tree ${tools.path}`;
-  const packages = [...new Set(missing.map(({ need }) => toolRow(need.tool).debianPackage))].sort();
+  const list = unique(missing.map(describeMissing)).map((line) => `\n${line}`);
+  const where = tools.kind === 'host' ? 'on this machine' : `in the tools tree ${tools.path}`;
+  const packages = unique(missing.map(({ need }) => toolRow(need.tool).debianPackage)).sort();
   const install = `apt install ${packages.join(' ')}`;
   const hint =
     tools.kind === 'host'
-      ? `On Debian: ${install}. Or let mkimg build a tree of tools: ToolsTree=default.`
+      ? `On Debian 13 or later: ${install}. Anywhere: ToolsTree=default lets mkimg make a tree of tools.`
       : `The tools tree needs these Debian packages: ${packages.join(' ')}.`;
   return new MkimgError(
     isAbsent ? 'tool-missing' : 'tool-too-old',
-    `Tools are missing on ${where}: ${list}.`,
-    {
-      hint,
-    },
+    `Tools are missing ${where}:${list.join('')}`,
+    { hint },
   );
+}
+
+function unique(words: readonly string[]): string[] {
+  return [...new Set(words)];
 }
 
 function describeMissing({ need, reason, have }: MissingTool): string {
   const version = need.minimum === undefined ? '' : ` ${need.minimum} or later`;
-  const state = reason === 'too-old' ? `, here is ${have ?? unknownVersion}` : '';
-  return `${need.tool}${version} for ${need.reason}${state}`;
+  const state = reason === 'too-old' ? `; here is ${have ?? unknownVersion}` : '';
+  return `${need.tool}${version} (${need.reason}${state})`;
 }
 
 /** Versions that were asked for before. A cache: a file that cannot be read as one counts as empty. */

@@ -25,6 +25,9 @@ const repositoryFaults: ReadonlySet<string> = new Set([
 const settingAtFault: Readonly<Record<string, SettingName>> = {
   'output-exists': 'Output',
   'output-not-writable': 'OutputDirectory',
+  'tool-missing': 'ToolsTree',
+  'tool-too-old': 'ToolsTree',
+  'tools-tree-missing': 'ToolsTree',
 };
 
 /**

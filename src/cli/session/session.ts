@@ -126,7 +126,8 @@ function needsOf(plan: Plan): readonly ToolNeed[] {
   return [...new Set(plan.steps.map(({ kind }) => kind))].flatMap((kind) => catalogue[kind].tools);
 }
 
-function probeCache(layout: CacheLayout): HostPath {
+/** Where versions of tools are remembered. */
+export function probeCache(layout: CacheLayout): HostPath {
   return hostPath(join(layout.state, 'tools.json'));
 }
 

@@ -135,8 +135,8 @@ describe('probeTools', () => {
       host,
     );
     expect(error.code).toBe('tool-missing');
-    expect(error.message).toContain('systemd-repart 254 or later for disk images, here is 252.38');
-    expect(error.message).toContain('mcopy for the EFI system partition');
+    expect(error.message).toContain('\nsystemd-repart 254 or later (disk images; here is 252.38)');
+    expect(error.message).toContain('\nmcopy (the EFI system partition)');
     expect(error.hint).toContain('apt install mtools systemd-repart');
   });
 });
