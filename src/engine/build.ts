@@ -4,6 +4,7 @@ import type { EngineEnvironment, EvaluationEnvironment } from './environment.ts'
 import type { Evaluation } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
 import type { Execution } from './executor.ts';
+import { beginBuild } from './prune.ts';
 import { execute } from './executor.ts';
 import type { OutputRecord } from './output-records.ts';
 import { outputRecords, outputState } from './output-records.ts';
@@ -76,6 +77,8 @@ export async function build(
   const { store, events, signal } = environment;
   const scope: PublishScope = { store, events, signal, copyTree };
   await using _lock = await lockOutputDirectory(target.directory, scope);
+  // From here to the last rename, no other process may take away what was made for this one.
+  await using _running = await beginBuild(scope);
   const { outputs } = await foresee(plan, environment, target);
   const isUnchanged = ({ state }: OutputStatus): boolean => state === 'current' && !renew;
   const pending = outputs.filter((status) => !isUnchanged(status));

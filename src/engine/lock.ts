@@ -94,18 +94,25 @@ export async function markRunning(directory: HostPath): Promise<AsyncDisposable>
   return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
 }
 
-/** When the oldest running build began, in milliseconds since the epoch; marks of dead processes are removed. */
-export async function oldestRunning(directory: HostPath): Promise<number | undefined> {
-  let oldest: number | undefined;
+/** A build that runs now. */
+export interface RunningBuild {
+  readonly pid: number;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+/** All running builds; marks of dead processes are removed. */
+export async function runningBuilds(directory: HostPath): Promise<readonly RunningBuild[]> {
+  const running: RunningBuild[] = [];
   for (const name of await namesIn(directory)) {
     const path = join(directory, name);
     const since = await modifiedAt(path);
     if (since === undefined) continue;
     const owner = parseOwner(name);
     if (owner === undefined || !isAlive(owner, since)) await rm(path, { force: true });
-    else oldest = Math.min(oldest ?? since, since);
+    else running.push({ pid: owner.pid, since });
   }
-  return oldest;
+  return running;
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {

@@ -4,7 +4,7 @@ import type { HostPath, StepKey } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { acquireLock, markRunning, oldestRunning } from './lock.ts';
+import { acquireLock, markRunning, runningBuilds } from './lock.ts';
 import { entryPath, wasMoved } from './moved.ts';
 import { removeStaleStages } from './staging.ts';
 import type { Entry, Store } from './store.ts';
@@ -69,6 +69,22 @@ export async function beginBuild({ store, events, signal }: BuildScope): Promise
   return mark;
 }
 
+/**
+ * Takes something out of the store that other builds might be about to read: calls `action` while no other build runs and
+ * none can begin; false when there are others. Only inside beginBuild().
+ */
+export async function whileAlone(
+  { store, signal }: Omit<BuildScope, 'events'>,
+  action: () => Promise<void>,
+): Promise<boolean> {
+  const { state } = store.layout;
+  await using _lock = await acquireLock(await pruneLock(state), { signal });
+  const running = await runningBuilds(runningDirectory(state));
+  if (running.some(({ pid }) => pid !== process.pid)) return false;
+  await action();
+  return true;
+}
+
 function runningDirectory(state: HostPath): HostPath {
   return hostPath(join(state, 'running'));
 }
@@ -108,7 +124,8 @@ export async function prune(store: Store, limits: PruneLimits, signal: AbortSign
   const { state, staging } = store.layout;
   await using _lock = await acquireLock(await pruneLock(state), { signal });
   await removeStaleStages(staging);
-  const usedSince = (await oldestRunning(runningDirectory(state))) ?? Infinity;
+  const running = await runningBuilds(runningDirectory(state));
+  const usedSince = Math.min(...running.map(({ since }) => since));
   const entries = await listEntries(store);
   const doomed = chooseDoomed(entries, limits);
   const { removable, inUse } = withoutNeeded(entries, doomed, usedSince);

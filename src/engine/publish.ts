@@ -15,6 +15,7 @@ import type { OutputRecord, OutputRecords, OutputState, PublishedItem } from './
 import { describeItem, itemPath, outputRecords, outputState } from './output-records.ts';
 import * as placing from './placing.ts';
 import { stepKey } from './record.ts';
+import { whileAlone } from './prune.ts';
 import { removeTree } from './staging.ts';
 import type { Entry, Store } from './store.ts';
 
@@ -261,12 +262,16 @@ async function publishFile(file: FileToPublish, target: PublishTarget, scope: Pu
   }
   const temporary = placing.temporaryName(target.directory, file.name);
   try {
+    const putInPlace = async (): Promise<void> => {
+      await makeWay(place);
+      await placing.placeFile(temporary, place, target.mode);
+    };
     const moved =
-      isInStore(file.moved, scope.store) && (await placing.moveIfSameFileSystem(file.source, temporary));
-    if (!moved) await placing.copyFileCheaply(file.source, temporary, scope.signal);
-    await makeWay(place);
-    await placing.placeFile(temporary, place, target.mode);
-    if (moved && file.moved !== undefined) await scope.store.recordMove(file.moved.record.key, place);
+      file.moved !== undefined &&
+      (await moveOut({ entry: file.moved, source: file.source, temporary, place }, scope, putInPlace));
+    if (moved) return;
+    await placing.copyFileCheaply(file.source, temporary, scope.signal);
+    await putInPlace();
   } catch (error) {
     await removeTree(temporary);
     throw error;
@@ -278,8 +283,35 @@ async function makeWay(place: HostPath): Promise<void> {
   if (await placing.isPlainDirectory(place)) await removeTree(place);
 }
 
-function isInStore(entry: Entry | undefined, { layout }: Store): boolean {
-  return entry?.path.startsWith(`${entryPath(layout, entry.record.key)}/`) === true;
+interface Move {
+  readonly entry: Entry;
+  readonly source: HostPath;
+  readonly temporary: HostPath;
+  readonly place: HostPath;
+}
+
+/**
+ * Moves an artifact out of the store and notes where it went; false where it has to be copied: it is not in the store any
+ * more, stands on another file system, or another build runs that may be about to read it.
+ */
+async function moveOut(
+  { entry, source, temporary, place }: Move,
+  scope: PublishScope,
+  putInPlace: () => Promise<void>,
+): Promise<boolean> {
+  if (!isInStore(entry, scope.store)) return false;
+  let moved = false;
+  await whileAlone(scope, async () => {
+    moved = await placing.moveIfSameFileSystem(source, temporary);
+    if (!moved) return;
+    await putInPlace();
+    await scope.store.recordMove(entry.record.key, place);
+  });
+  return moved;
+}
+
+function isInStore(entry: Entry, { layout }: Store): boolean {
+  return entry.path.startsWith(`${entryPath(layout, entry.record.key)}/`);
 }
 
 async function publishDirectory(
@@ -288,23 +320,21 @@ async function publishDirectory(
   scope: Publishing,
 ): Promise<PublishedItem> {
   const { name } = status.output;
-  const { key, layers } = entry.record;
+  const { layers } = entry.record;
   if (layers.length !== 1)
     throw new Error(`internal: the output ${name} is a tree of ${layers.length} layers`);
   const place = itemPath(target.directory, name);
   if (entry.path !== place) {
     const temporary = placing.temporaryName(target.directory, name);
     try {
+      const putInPlace = (): Promise<void> => placing.placeDirectory(temporary, target.directory, name);
       const moved =
-        movable &&
-        isInStore(entry, scope.store) &&
-        (await placing.moveIfSameFileSystem(entry.path, temporary));
+        movable && (await moveOut({ entry, source: entry.path, temporary, place }, scope, putInPlace));
       if (!moved) {
         await mkdir(temporary);
         await scope.copyTree(entry.path, temporary);
+        await putInPlace();
       }
-      await placing.placeDirectory(temporary, target.directory, name);
-      if (moved) await scope.store.recordMove(key, place);
     } catch (error) {
       await removeTree(temporary);
       throw error;

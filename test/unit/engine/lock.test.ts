@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
-import { acquireLock, markRunning, oldestRunning } from '../../../src/engine/lock.ts';
+import { acquireLock, markRunning, runningBuilds } from '../../../src/engine/lock.ts';
 import { currentOwner, formatOwner } from '../../../src/engine/owner.ts';
 
 test('a lock is held by one at a time, and the waiting one hears of it once', async () => {
@@ -49,16 +49,18 @@ test('waiting for a lock can be given up', async () => {
   expect(await readdir(directory.path)).toEqual(['lock']);
 });
 
-test('marks of running builds tell when the oldest began, and die with their process', async () => {
+test('marks of running builds tell whose they are and since when, and die with their process', async () => {
   await using directory = await temporaryDirectory(tmpdir(), 'mkimg-lock-');
   const running = hostPath(join(directory.path, 'running'));
-  expect(await oldestRunning(running)).toBeUndefined();
+  expect(await runningBuilds(running)).toEqual([]);
   const before = Date.now();
   {
     await using _mark = await markRunning(running);
-    expect(Math.abs(((await oldestRunning(running)) ?? 0) - before)).toBeLessThan(1000);
+    const [build] = await runningBuilds(running);
+    expect(build?.pid).toBe(process.pid);
+    expect(Math.abs((build?.since ?? 0) - before)).toBeLessThan(1000);
   }
   await writeFile(join(running, `${formatOwner({ ...currentOwner(), start: '1' })}.x`), '');
-  expect(await oldestRunning(running)).toBeUndefined();
+  expect(await runningBuilds(running)).toEqual([]);
   expect(await readdir(running)).toEqual([]);
 });
