@@ -1,6 +1,5 @@
 import { symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
@@ -89,7 +88,8 @@ async function mountLayers({ lowers, changes, target }: Layers): Promise<Mounted
     'overlay',
     target,
   ];
-  await using names = await temporaryDirectory(tmpdir(), 'mkimg-layers-');
+  // Beside the target, where whoever owns that place clears away what a killed process leaves.
+  await using names = await temporaryDirectory(dirname(target), '.layers-');
   for (const { name, path } of named) await symlink(path, join(names.path, name));
   await mountCommand(argv, names.path);
   const remount = [
