@@ -42,7 +42,7 @@ async function runTools(context: VerbContext): Promise<number> {
 
 function profileOf([word = 'build']: readonly string[]): ToolsProfile {
   if (word === 'build' || word === 'vm') return word;
-  throw new MkimgError('usage', `there is no tools profile '${word}'`, {
+  throw new MkimgError('bad-usage', `there is no tools profile '${word}'`, {
     hint: 'Use build or vm.',
     class: 'usage',
   });
