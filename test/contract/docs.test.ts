@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { settingsReference } from '../../scripts/docs.mjs';
+import { helpText } from '../../src/cli/help.ts';
+import { defaultVerb, verbs } from '../../src/cli/verbs.ts';
+import * as table from '../../src/config/settings/table.ts';
+
+const file = (path: string): string => readFileSync(resolve(import.meta.dirname, '../..', path), 'utf8');
+
+describe('docs/settings.md', () => {
+  it('is what `npm run docs` writes', () => {
+    expect(file('docs/settings.md')).toBe(settingsReference(table));
+  });
+});
+
+describe('the verbs', () => {
+  const names = verbs.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
+
+  it('have names of their own, one of which is the default', () => {
+    expect(names).toEqual([...new Set(names)]);
+    expect(names).toContain(defaultVerb);
+  });
+
+  it.each(verbs.map((verb) => [verb.name, verb] as const))('%s says what it does and takes', (name, verb) => {
+    expect(name).toMatch(/^[a-z][a-z-]*$/);
+    expect(verb.summary).toMatch(/^[A-Z].{10,90}[^.]$/);
+    expect(new Set(verb.options.map((option) => option.name)).size).toBe(verb.options.length);
+    const flags = table.flagRows.map(({ long }) => long);
+    for (const option of verb.options) {
+      expect(option.name).toMatch(/^[a-z][a-z-]*$/);
+      expect(option.summary).toMatch(/^[A-Za-z].{5,90}[^.]$/);
+      expect(flags, `--${option.name} is a setting as well`).not.toContain(option.name);
+    }
+    const help = helpText(verbs, table.flagRows, verb);
+    for (const option of verb.options) expect(help).toContain(`--${option.name}`);
+    expect(helpText(verbs, table.flagRows, undefined)).toContain(verb.summary);
+    expect(file('README.md')).toContain(`mkimg ${name}`);
+  });
+});
