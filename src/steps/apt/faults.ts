@@ -13,7 +13,8 @@ interface Fault {
 /** What `apt-get update` says, most specific first. Wording of apt 2.6 to 3.0. */
 const updateFaults: readonly Fault[] = [
   {
-    pattern: /(?:repository|GPG error:) '?(\S+ \S+) \S+?'? is not signed|GPG error: (\S+ \S+) \S+:/,
+    pattern:
+      /(?:repository|GPG error:) '?(\S+ \S+) \S+?'? is not signed|(?:GPG error|OpenPGP signature verification failed): (\S+ \S+) \S+:/,
     code: 'bad-signature',
     message: 'The repository $1$2 is not signed by a key that is trusted for it.',
     hint: 'Check the mirror, and that the keyring has its key (newer releases need a newer debian-archive-keyring). --repository-key-check=no accepts unsigned repositories.',

@@ -128,8 +128,9 @@ async function update(
   const configuration = hostPath(join(context.work, 'apt-update'));
   try {
     await mkdir(cache, { recursive: true });
-    // apt asks only for what changed when it finds the old files.
-    if (old !== undefined) await cp(join(directory, old.generation, 'lists'), lists, { recursive: true });
+    // apt asks only for what changed since the times of the old files, which are those of the mirror.
+    const keepingTimes = { recursive: true, preserveTimestamps: true } as const;
+    if (old !== undefined) await cp(join(directory, old.generation, 'lists'), lists, keepingTimes);
     await mkdir(join(lists, 'partial'), { recursive: true });
     await prepareAptConfiguration(sources, configuration);
     const run = aptRun(sources, { configuration, lists, cache });

@@ -24,6 +24,13 @@ describe('explainUpdateFailure', () => {
       ],
     ],
     [
+      'bad-signature',
+      'http://mirror.example/debian trixie',
+      [
+        "E: OpenPGP signature verification failed: http://mirror.example/debian trixie InRelease: Signed file isn't valid, got 'NODATA' (does the network require authentication?)",
+      ],
+    ],
+    [
       'suite-not-found',
       'nosuch',
       ["E: The repository 'http://mirror.example/debian nosuch Release' does not have a Release file."],
