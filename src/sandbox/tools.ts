@@ -140,7 +140,13 @@ async function versionText(path: string, argv: readonly string[], tools: ToolsRo
   if (tools.kind === 'tree') {
     const sandbox = createSandbox({ mode: 'root', tools, events: silentEvents });
     const purpose = 'asking for the versions of tools';
-    return (await sandbox.run({ tool: 'sh', argv: script, stdout: 'capture', purpose })).stdout;
+    try {
+      return (await sandbox.run({ tool: 'sh', argv: script, stdout: 'capture', purpose })).stdout;
+    } catch (error) {
+      // A tree without a shell; a version that is not known is too old for whoever needs one.
+      if (error instanceof MkimgError && error.code === 'tool-failed') return '';
+      throw error;
+    }
   }
   const result = await runProgram({
     argv: ['sh', ...script],
