@@ -1,4 +1,5 @@
 import type { StepId } from '../base/brand.ts';
+import { MkimgError } from '../base/errors.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
 import { explainFault } from '../engine/faults.ts';
@@ -41,6 +42,7 @@ export async function runBuild(context: VerbContext): Promise<number> {
 async function runSession(session: BuildSession, context: VerbContext): Promise<number> {
   const outlook = await foresee(session.plan, session.environment, session.target);
   if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
+  if (session.main.config.Incremental === 'strict') refuseInstallation(session, outlook);
   await prepareOutputDirectory(session.target.directory);
   await requireTools(session, outlook.evaluation.needed);
   if (currentMode() === undefined) return reenter(session.privileges, context);
@@ -63,6 +65,21 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
     },
   });
   return 0;
+}
+
+/** `Incremental=strict`. @throws MkimgError `would-install` */
+function refuseInstallation({ main, plan }: BuildSession, { evaluation }: Outlook): void {
+  const needed = new Set(evaluation.needed);
+  const installing = plan.steps.find(({ id, kind }) => kind === 'install-packages' && needed.has(id));
+  if (installing === undefined) return;
+  throw new MkimgError(
+    'would-install',
+    `Incremental=strict, but packages would be installed anew (${installing.label})`,
+    {
+      hint: '`mkimg plan --why ' + installing.id + '` says what changed; `--incremental=yes` builds it.',
+      origin: main.originOf('Incremental'),
+    },
+  );
 }
 
 function reportUpToDate({ outputs }: Outlook, { events }: VerbContext): number {
