@@ -48,6 +48,9 @@ async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
     host,
   );
   if (context.signal.aborted) throw new MkimgError('interrupted', 'interrupted', { class: 'interrupted' });
+  for (const [phase, milliseconds] of Object.entries(report.phases)) {
+    context.events.emit({ type: 'boot', phase, milliseconds });
+  }
   context.print(context.options.json ? JSON.stringify(report, undefined, 2) : reportText(report));
   return report.passed ? 0 : 1;
 }
