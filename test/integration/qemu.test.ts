@@ -21,7 +21,7 @@ import { startVm } from '../../src/qemu/vm.ts';
 import type { BootSectorEnd } from '../helpers/boot-sector.ts';
 import { bootSector } from '../helpers/boot-sector.ts';
 import { transpileInto } from '../helpers/transpiled.ts';
-import { vmTools } from '../helpers/vm-tools.ts';
+import { vmTools } from '../helpers/tools.ts';
 
 let directory: TemporaryDirectory;
 let host: VmHost;
