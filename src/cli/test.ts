@@ -48,7 +48,7 @@ async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
     host,
   );
   if (context.signal.aborted) throw new MkimgError('interrupted', 'interrupted', { class: 'interrupted' });
-  for (const [phase, milliseconds] of Object.entries(report.phases)) {
+  for (const { phase, milliseconds } of phasesOf(report)) {
     context.events.emit({ type: 'boot', phase, milliseconds });
   }
   context.print(context.options.json ? JSON.stringify(report, undefined, 2) : reportText(report));
@@ -82,7 +82,7 @@ export function reportText(report: ImageTestReport): string {
           ...failureLines(report),
           `${report.image}: boot test FAILED: ${printable(verdict.message)} (${how})`,
         ];
-  return [...lines, ...phaseLines(report.phases), `  results in ${report.results}`].join('\n');
+  return [...lines, ...phasesOf(report).map(phaseLine), `  results in ${report.results}`].join('\n');
 }
 
 function failureLines(report: ImageTestReport): string[] {
@@ -105,10 +105,13 @@ const phaseNames: readonly (keyof BootPhases)[] = [
   'total',
 ];
 
-function phaseLines(phases: BootPhases): string[] {
-  return phaseNames.flatMap((name) => {
-    const milliseconds = phases[name];
-    if (milliseconds === undefined) return [];
-    return [`  ${name.padEnd(10)}${(milliseconds / 1000).toFixed(1).padStart(7)} s`];
+function phasesOf({ phases }: ImageTestReport): { phase: string; milliseconds: number }[] {
+  return phaseNames.flatMap((phase) => {
+    const milliseconds = phases[phase];
+    return milliseconds === undefined ? [] : [{ phase, milliseconds }];
   });
+}
+
+function phaseLine({ phase, milliseconds }: { phase: string; milliseconds: number }): string {
+  return `  ${phase.padEnd(10)}${(milliseconds / 1000).toFixed(1).padStart(7)} s`;
 }

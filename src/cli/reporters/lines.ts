@@ -36,10 +36,6 @@ export function eventLines(event: RunEvent, options: LineOptions): readonly stri
     case 'output':
     case 'command':
       return debug ? [toolLine(event, paint)] : [];
-    case 'boot':
-      return [
-        `${paint.good('boot')}   ${printable(event.phase)} ${paint.weak(formatDuration(event.milliseconds))}`,
-      ];
     case 'note':
       return noteLines(event, paint);
     case 'error':
