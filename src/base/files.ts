@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { HostPath } from './brand.ts';
 import { hostPath } from './brand.ts';
@@ -22,6 +22,19 @@ export async function exists(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Names of what is in a directory, in no order; none when the directory does not exist.
+ * @param alsoNone further error codes that count as not existing
+ */
+export async function namesIn(directory: string, ...alsoNone: readonly string[]): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', ...alsoNone)) return [];
     throw error;
   }
 }

@@ -1,7 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../base/errors.ts';
-import { exists } from '../base/files.ts';
+import { exists, namesIn } from '../base/files.ts';
 import type { HostFacts } from '../config/setting.ts';
 import type { AptHost, AptSourceFile } from '../distro/apt-sources.ts';
 
@@ -19,7 +19,9 @@ export async function readAptHost(facts: HostFacts): Promise<AptHost | undefined
 
 async function readSources(): Promise<readonly AptSourceFile[]> {
   const directory = '/etc/apt/sources.list.d';
-  const names = (await listDirectory(directory)).filter((name) => /\.(?:list|sources)$/.test(name)).sort();
+  const names = (await namesIn(directory, 'EACCES'))
+    .filter((name) => /\.(?:list|sources)$/.test(name))
+    .sort();
   const paths = ['/etc/apt/sources.list', ...names.map((name) => join(directory, name))];
   const files: AptSourceFile[] = [];
   for (const path of paths) {
@@ -27,15 +29,6 @@ async function readSources(): Promise<readonly AptSourceFile[]> {
     if (text !== undefined) files.push({ path, text });
   }
   return files;
-}
-
-async function listDirectory(path: string): Promise<readonly string[]> {
-  try {
-    return await readdir(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES')) return [];
-    throw error;
-  }
 }
 
 /** Sources with passwords in them may be closed to ordinary users; then they do not count. */

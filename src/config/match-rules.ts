@@ -8,7 +8,7 @@ import type { Feature } from './codecs/scalars.ts';
 import { feature } from './codecs/scalars.ts';
 import type { MatchRule } from './setting.ts';
 import type { TracedText } from './traced-text.ts';
-import { conditionOf, satisfies } from './version.ts';
+import { conditionOf, satisfies } from './version-condition.ts';
 
 /** Holds for the same text; unset matches nothing. */
 export const sameText: MatchRule<string | undefined> = (value, condition) => ok(value === condition.text);

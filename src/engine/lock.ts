@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
+import { namesIn } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
 
 /*
@@ -113,15 +114,6 @@ export async function runningBuilds(directory: HostPath): Promise<readonly Runni
     else running.push({ pid: owner.pid, since });
   }
   return running;
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 async function modifiedAt(path: string): Promise<number | undefined> {

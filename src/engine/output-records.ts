@@ -1,11 +1,11 @@
 import type { Stats } from 'node:fs';
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostPath, Sha256, StepKey } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { byBytes, sha256 } from '../base/canonical.ts';
 import { isErrno } from '../base/errors.ts';
-import { readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import { namesIn, readTextIfExists, writeFileAtomically } from '../base/files.ts';
 
 /** One file, link or directory that was put into an output directory. */
 export interface PublishedItem {
@@ -81,15 +81,6 @@ function parse(text: string | undefined): OutputRecord | undefined {
     return (value as { format: unknown }).format === 1 ? value : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
     throw error;
   }
 }

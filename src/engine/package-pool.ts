@@ -1,9 +1,9 @@
-import { lstat, readdir, rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { byBytes } from '../base/canonical.ts';
-import { isErrno } from '../base/errors.ts';
+import { namesIn } from '../base/files.ts';
 import { fileDigest } from './content.ts';
 
 /** A file of the package pool: a package named by its SHA-256, or what a broken download left. */
@@ -24,15 +24,6 @@ export async function listPool(pool: HostPath): Promise<readonly PooledFile[]> {
     files.push({ path, bytes: stats.size, lastUsed: Math.max(stats.atimeMs, stats.mtimeMs) });
   }
   return files;
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 /** True when a pooled package's content is not what its name says; broken downloads have no such name. */

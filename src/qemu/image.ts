@@ -1,14 +1,13 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Origin } from '../base/diagnostic.ts';
-import { isErrno, MkimgError, unreachable } from '../base/errors.ts';
-import { exists } from '../base/files.ts';
+import { MkimgError, unreachable } from '../base/errors.ts';
+import { exists, namesIn } from '../base/files.ts';
+import { compareVersions } from '../base/version.ts';
 import type { ImageConfig } from '../config/project.ts';
 import { openSource } from '../formats/bytes.ts';
 import { readGpt } from '../formats/gpt.ts';
-import { compareKernelVersions } from '../formats/kernel-version.ts';
 import { outputBase } from '../plan/outputs.ts';
 
 /** What starts the system in the machine. */
@@ -155,17 +154,8 @@ function rootOfDisk(disk: HostPath): string[] {
 /** Kernels stand in usr/lib/modules/VERSION/vmlinuz of every tree that mkimg finished; the newest counts. */
 async function kernelInTree(tree: HostPath): Promise<HostPath | undefined> {
   const modules = join(tree, 'usr/lib/modules');
-  const versions = (await namesIn(modules)).sort(compareKernelVersions).reverse();
+  const versions = (await namesIn(modules)).sort(compareVersions).reverse();
   return firstExisting(versions.map((version) => hostPath(join(modules, version, 'vmlinuz'))));
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-    throw error;
-  }
 }
 
 async function firstExisting(paths: readonly HostPath[]): Promise<HostPath | undefined> {

@@ -1,10 +1,10 @@
 import { lstat } from 'node:fs/promises';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
+import { compareVersions } from '../base/version.ts';
 import { openSource } from '../formats/bytes.ts';
 import type { KernelImage } from '../formats/kernel.ts';
 import { detectKernel } from '../formats/kernel.ts';
-import { compareKernelVersions } from '../formats/kernel-version.ts';
 import type { Tree } from '../sandbox/tree.ts';
 
 /** Where everything of one kernel is. */
@@ -18,7 +18,7 @@ export async function moduleVersions(tree: Tree): Promise<readonly string[]> {
   return entries
     .filter((entry) => entry.type === 'directory')
     .map((entry) => entry.name)
-    .sort(compareKernelVersions);
+    .sort(compareVersions);
 }
 
 export interface FoundKernel {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MkimgError } from '../base/errors.ts';
-import { compareKernelVersions } from '../formats/kernel-version.ts';
+import { compareVersions } from '../base/version.ts';
 import type { FileStep } from './implementation.ts';
 
 /** Of several kernels' files the one of the newest kernel. */
@@ -24,6 +24,6 @@ export function newestVersion(names: readonly string[], suffix: string): string 
   return names
     .filter((name) => name.endsWith(suffix))
     .map((name) => name.slice(0, name.length - suffix.length))
-    .sort(compareKernelVersions)
+    .sort(compareVersions)
     .at(-1);
 }

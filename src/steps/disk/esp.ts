@@ -4,7 +4,7 @@ import type { HostPath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
 import { byBytes } from '../../base/canonical.ts';
 import { MkimgError } from '../../base/errors.ts';
-import { compareKernelVersions } from '../../formats/kernel-version.ts';
+import { compareVersions } from '../../base/version.ts';
 import type { OpenedFiles } from '../../plan/step.ts';
 import { treeAt } from '../../sandbox/tree.ts';
 
@@ -82,7 +82,7 @@ export async function ukiBootFiles(ukis: OpenedFiles, placement: UkiPlacement): 
 function newestKernel(names: readonly string[]): string | undefined {
   const version = (name: string): string => name.slice(0, -'.efi'.length);
   return [...names]
-    .sort((left, right) => compareKernelVersions(version(left), version(right)) || byBytes(left, right))
+    .sort((left, right) => compareVersions(version(left), version(right)) || byBytes(left, right))
     .at(-1);
 }
 

@@ -1,8 +1,8 @@
 /**
- * Orders versions as the UAPI group's version format specification says (systemd-analyze compare-versions): negative when
- * `left` is older. Numbers compare as numbers, `~` sorts before everything, characters without a meaning only separate.
+ * Orders versions as the UAPI group's version format specification says (systemd-analyze compare-versions): -1 when `left`
+ * is older, 0, or 1. Numbers compare as numbers, `~` sorts before everything, characters without a meaning only separate.
  */
-export function compareKernelVersions(left: string, right: string): number {
+export function compareVersions(left: string, right: string): number {
   let a = left;
   let b = right;
   for (;;) {
