@@ -23,6 +23,7 @@ Packages=
     linux-image-amd64
     systemd
     systemd-boot
+    systemd-boot-efi
     systemd-sysv
     udev
 

@@ -29,3 +29,13 @@ describe('images/minimal boots as', () => {
     });
   }
 });
+
+describe('a newcomer', () => {
+  it('boots what mkimg init describes', async () => {
+    await using directory = await temporaryDirectory('/var/tmp', 'mkimg-boot-');
+    for (const verb of ['init', 'build', 'test']) {
+      const done = await mkimg(['-C', directory.path, verb]);
+      expect(done.code, done.stdout + done.stderr).toBe(0);
+    }
+  });
+});
