@@ -1,11 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import type { HostPath, StepId } from '../base/brand.ts';
 import { byBytes } from '../base/canonical.ts';
+import { Resources } from '../base/disposal.ts';
 import type { OpenedFile, OpenedFiles, OpenedTree, Ref } from '../plan/step.ts';
 import type { SpecialInput } from './key.ts';
 import { isSpecial } from './key.ts';
-import type { Scope } from './scope.ts';
-import { disposalScope } from './scope.ts';
 import type { Entry } from './store.ts';
 import type { TreeViews } from './views.ts';
 
@@ -27,40 +26,37 @@ export interface InputSources {
 
 /** Opens the references in a step's inputs. */
 export async function openInputs(inputs: unknown, sources: InputSources): Promise<OpenedInputs> {
-  const scope = disposalScope();
-  try {
-    const toolsTree =
-      sources.toolsTree === undefined ? undefined : await openTree(sources.toolsTree, sources, scope);
-    return {
-      inputs: await openValue(inputs, sources, scope),
-      toolsTree: toolsTree?.root,
-      [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
-    };
-  } catch (error) {
-    await scope[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using trees = new Resources();
+  const toolsTree =
+    sources.toolsTree === undefined ? undefined : await openTree(sources.toolsTree, sources, trees);
+  const opened = await openValue(inputs, sources, trees);
+  const kept = trees.move();
+  return {
+    inputs: opened,
+    toolsTree: toolsTree?.root,
+    [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
+  };
 }
 
-async function openValue(value: unknown, sources: InputSources, scope: Scope): Promise<unknown> {
+async function openValue(value: unknown, sources: InputSources, trees: Resources): Promise<unknown> {
   if (value === null || typeof value !== 'object') return value;
-  if (isSpecial(value)) return openSpecial(value, sources, scope);
-  // One after the other: when one cannot be opened, none may still be on its way after the scope was closed.
+  if (isSpecial(value)) return openSpecial(value, sources, trees);
+  // One after the other: when one cannot be opened, none may still be on its way after the trees were closed.
   if (Array.isArray(value)) {
     const items: unknown[] = [];
-    for (const item of value as readonly unknown[]) items.push(await openValue(item, sources, scope));
+    for (const item of value as readonly unknown[]) items.push(await openValue(item, sources, trees));
     return items;
   }
   const members: Record<string, unknown> = {};
-  for (const [name, member] of Object.entries(value)) members[name] = await openValue(member, sources, scope);
+  for (const [name, member] of Object.entries(value)) members[name] = await openValue(member, sources, trees);
   return members;
 }
 
-async function openSpecial(value: SpecialInput, sources: InputSources, scope: Scope): Promise<unknown> {
+async function openSpecial(value: SpecialInput, sources: InputSources, trees: Resources): Promise<unknown> {
   if ('$host' in value) return { path: value.$host };
   if ('$unkeyed' in value) return value.$unkeyed;
   if ('$secret' in value) return { reveal: () => revealSecret(value.$secret, sources) };
-  return value.type === 'tree' ? openTree(value, sources, scope) : openFiles(entryOf(value, sources));
+  return value.type === 'tree' ? openTree(value, sources, trees) : openFiles(entryOf(value, sources));
 }
 
 function revealSecret(name: string, { secrets }: InputSources): string {
@@ -69,9 +65,9 @@ function revealSecret(name: string, { secrets }: InputSources): string {
   return value;
 }
 
-async function openTree(ref: Ref, sources: InputSources, scope: Scope): Promise<OpenedTree> {
+async function openTree(ref: Ref, sources: InputSources, trees: Resources): Promise<OpenedTree> {
   if (ref.$ref === sources.working?.step) return { root: sources.working.root };
-  const { root } = scope.use(await sources.views.open(entryOf(ref, sources)));
+  const { root } = trees.use(await sources.views.open(entryOf(ref, sources)));
   return { root };
 }
 

@@ -1,2 +1,0 @@
-/** Reading the project, for verbs that need no more of a session than this. */
-export { readProject } from './session/project.ts';
