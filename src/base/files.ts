@@ -72,6 +72,15 @@ export async function writeFileAtomically(
   }
 }
 
+/** Writes what only saves time later: a disk that is full or read-only is no reason to stop. */
+export async function writeCacheFile(path: string, content: string, mode?: number): Promise<void> {
+  try {
+    await writeFileAtomically(path, content, mode);
+  } catch (error) {
+    if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS')) throw error;
+  }
+}
+
 /** Makes the names inside a directory durable (rename alone does not). */
 export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, 'r');

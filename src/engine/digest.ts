@@ -4,7 +4,7 @@ import { readlinkSync, statSync } from 'node:fs';
 import type { HostPath, Sha256 } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
-import { readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import { readTextIfExists, writeCacheFile } from '../base/files.ts';
 import type { HostInput } from '../plan/step.ts';
 import { fileDigest } from './content.ts';
 import { displayPath, walkTree } from './walk.ts';
@@ -56,7 +56,7 @@ export async function openHostDigests(cacheFile: HostPath): Promise<HostDigests>
       if (!cache.changed) return;
       const oldest = today() - keepDays;
       const kept = [...cache.known].filter(([, { day }]) => day >= oldest);
-      await writeFileAtomically(cacheFile, JSON.stringify(Object.fromEntries(kept)), 0o600);
+      await writeCacheFile(cacheFile, JSON.stringify(Object.fromEntries(kept)), 0o600);
       cache.changed = false;
     },
   };

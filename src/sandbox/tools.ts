@@ -4,7 +4,7 @@ import type { HostPath } from '../base/brand.ts';
 import { digestJson } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
-import { parentOf, readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import { parentOf, readTextIfExists, writeCacheFile } from '../base/files.ts';
 import { findOnPath, findProgram } from './lookup.ts';
 import { runProgram } from './process.ts';
 import { resolveInTree } from './resolve.ts';
@@ -215,7 +215,7 @@ class VersionCache {
   async save(): Promise<void> {
     if (!this.#isChanged) return;
     await mkdir(parentOf(this.#file), { recursive: true });
-    await writeFileAtomically(this.#file, JSON.stringify(Object.fromEntries(this.#versions)));
+    await writeCacheFile(this.#file, JSON.stringify(Object.fromEntries(this.#versions)));
   }
 }
 
