@@ -9,6 +9,7 @@ import type { Machine } from '../qemu/machines/machine.ts';
 import { chooseMachineTools } from '../qemu/tools.ts';
 import type { VmHost } from '../qemu/vm.ts';
 import type { ToolsRoot } from '../sandbox/types.ts';
+import { readProject } from './session/project.ts';
 import type { VerbContext } from './verb.ts';
 
 /** What the verbs that run machines need from those that build. */
@@ -25,24 +26,50 @@ export interface RuntimeHooks {
 
 /** An image that was found built, and the host's part of its machine. */
 export interface ImageMachine {
+  readonly image: ResolvedImage;
   readonly machine: Machine;
   readonly source: BootSource;
   readonly host: VmHost;
+  /** Where the KVM verdict is kept. */
+  readonly stateDirectory: HostPath;
 }
 
-/** Finds the image, its machine and the tools. @throws MkimgError `not-built`, `no-machine` and others */
-export async function prepareMachine(
-  main: ResolvedImage,
+/**
+ * What verbs that run the image's machine begin with: builds it for `-f`, and finds it, its machine and the tools.
+ * @returns what `use` returns, or the exit code of the build or of the mkimg that ran in its place
+ * @throws MkimgError `not-built`, `no-machine` and others
+ */
+export async function withMachine(
+  context: VerbContext,
+  hooks: RuntimeHooks,
+  use: (prepared: ImageMachine) => Promise<number>,
+): Promise<number> {
+  if (context.options.force > 0) {
+    // Words after `--` are QEMU's here, not the build scripts'.
+    const exitCode = await hooks.build({ ...context, rest: [] });
+    if (exitCode !== 0) return exitCode;
+  }
+  const { main } = await readProject(context);
+  if (main.config.Format === 'directory') {
+    const exitCode = await hooks.reenter(context);
+    if (exitCode !== undefined) return exitCode;
+  }
+  return use(await prepareMachine(main, context, hooks));
+}
+
+async function prepareMachine(
+  image: ResolvedImage,
   context: VerbContext,
   hooks: RuntimeHooks,
 ): Promise<ImageMachine> {
-  const { config } = main;
+  const { config } = image;
   const machine = machineFor(config.Architecture);
-  const source = await findBootSource(config, main.originOf('Format'));
+  const source = await findBootSource(config, image.originOf('Format'));
   const tools = await chooseMachineTools(config.ToolsTree, { machine, source }, () =>
-    hooks.vmTools(context, main),
+    hooks.vmTools(context, image),
   );
-  return { machine, source, host: { tools, events: context.events, scratch: scratchDirectory() } };
+  const host = { tools, events: context.events, scratch: scratchDirectory() };
+  return { image, machine, source, host, stateDirectory: hooks.stateDirectory(image) };
 }
 
 /** $TMPDIR where it is set, else /var/tmp: temporary disks are too large for a /tmp in memory. */

@@ -5,9 +5,8 @@ import { extendFile, grownSize, prepareDrives } from '../qemu/drives.ts';
 import { describeMachine } from '../qemu/machine-request.ts';
 import { runVm } from '../qemu/run.ts';
 import { selectAccelerator } from '../qemu/test-image.ts';
-import { readProject } from './session/project.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
-import { prepareMachine } from './machine.ts';
+import { withMachine } from './machine.ts';
 import { rawTerminal, terminalShape } from './raw-terminal.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
@@ -19,28 +18,14 @@ export function qemuVerb(hooks: RuntimeHooks): Verb {
     summary: 'Boot the image in QEMU; words after -- go to QEMU',
     answers: true,
     options: [],
-    run: (context) => run(context, hooks),
+    run: (context) => withMachine(context, hooks, (prepared) => run(prepared, context)),
   };
 }
 
-async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
-  if (context.options.force > 0) {
-    // Words after `--` are QEMU's here, not the build scripts'.
-    const exitCode = await hooks.build({ ...context, rest: [] });
-    if (exitCode !== 0) return exitCode;
-  }
-  const { main } = await readProject(context);
-  const { config } = main;
-  if (config.Format === 'directory') {
-    const exitCode = await hooks.reenter(context);
-    if (exitCode !== undefined) return exitCode;
-  }
-  const prepared = await prepareMachine(main, context, hooks);
-  const { machine, host, source } = prepared;
-  const { accelerator } = await selectAccelerator(
-    { inputs: { config, machine }, stateDirectory: hooks.stateDirectory(main) },
-    host,
-  );
+async function run(prepared: ImageMachine, context: VerbContext): Promise<number> {
+  const { machine, host, source, stateDirectory } = prepared;
+  const { config } = prepared.image;
+  const { accelerator } = await selectAccelerator({ inputs: { config, machine }, stateDirectory }, host);
   await growDisk(config, prepared);
   const extraArguments = [...config.QemuArgs, ...context.rest];
   await using drives = await prepareDrives(config.Drives, host.scratch, extraArguments);

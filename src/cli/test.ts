@@ -3,9 +3,8 @@ import type { BootPhases } from '../qemu/report.ts';
 import type { ImageTestReport } from '../qemu/test-image.ts';
 import { testImage } from '../qemu/test-image.ts';
 import { printable } from '../sandbox/text.ts';
-import { readProject } from './session/project.ts';
-import type { RuntimeHooks } from './machine.ts';
-import { prepareMachine } from './machine.ts';
+import type { ImageMachine, RuntimeHooks } from './machine.ts';
+import { withMachine } from './machine.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 /** `mkimg test`: boots the image and tells whether it came up without a fault. */
@@ -15,23 +14,19 @@ export function testVerb(hooks: RuntimeHooks): Verb {
     summary: 'Boot the image in QEMU and check that it comes up',
     answers: true,
     options: [{ name: 'timeout', takesValue: true, summary: 'Seconds until the boot counts as failed' }],
-    run: (context) => run(context, hooks),
+    run: async (context) => {
+      const timeoutSeconds = parseTimeout(context.options.extra['timeout']);
+      return await withMachine(context, hooks, (prepared) => run(prepared, context, timeoutSeconds));
+    },
   };
 }
 
-async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
-  const timeoutSeconds = parseTimeout(context.options.extra['timeout']);
-  if (context.options.force > 0) {
-    const exitCode = await hooks.build({ ...context, rest: [] });
-    if (exitCode !== 0) return exitCode;
-  }
-  const { main } = await readProject(context);
-  const { config } = main;
-  if (config.Format === 'directory') {
-    const exitCode = await hooks.reenter(context);
-    if (exitCode !== undefined) return exitCode;
-  }
-  const { machine, source, host } = await prepareMachine(main, context, hooks);
+async function run(
+  { image, machine, source, host, stateDirectory }: ImageMachine,
+  context: VerbContext,
+  timeoutSeconds: number | undefined,
+): Promise<number> {
+  const { config } = image;
   const report = await testImage(
     {
       inputs: {
@@ -41,7 +36,7 @@ async function run(context: VerbContext, hooks: RuntimeHooks): Promise<number> {
         extraArguments: [...config.QemuArgs, ...context.rest],
         workingDirectory: context.options.directory,
       },
-      stateDirectory: hooks.stateDirectory(main),
+      stateDirectory,
       timeoutSeconds,
       signal: context.signal,
     },
