@@ -19,14 +19,23 @@ export default tseslint.config(
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { ignoreUsingDeclarations: true }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/prefer-readonly': 'error',
     },
   },
-  { files: ['src/config/settings/**', 'src/qemu/machines/**', 'src/distro/tables/**'], rules: { 'max-lines': 'off' } },
-  { files: ['test/**', 'scripts/**'], rules: { 'max-lines-per-function': 'off', 'max-lines': 'off', 'no-console': 'off' } },
+  {
+    files: ['src/config/settings/**', 'src/qemu/machines/**', 'src/distro/tables/**'],
+    rules: { 'max-lines': 'off' },
+  },
+  {
+    files: ['test/**', 'scripts/**'],
+    rules: { 'max-lines-per-function': 'off', 'max-lines': 'off', 'no-console': 'off' },
+  },
   // Plain JavaScript that runs before anything is installed; tsc checks its types (checkJs).
   { files: ['**/*.mjs'], ...tseslint.configs.disableTypeChecked },
 );
