@@ -7,7 +7,7 @@ const source = resolve(import.meta.dirname, '../../src');
 /** Each room may import itself and the rooms after it; rooms on one level do not know each other. */
 const levels = [
   ['cli'],
-  ['qemu', 'initrd', 'engine'],
+  ['qemu', 'engine'],
   ['steps'],
   ['sandbox', 'formats'],
   ['plan'],
