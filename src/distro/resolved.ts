@@ -1,7 +1,7 @@
 import type { Sha256 } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
-import { byBytes } from '../base/canonical.ts';
+import { byBytes, isObject } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 
 /** Relation fields of a package, as its control file has them. */
@@ -88,7 +88,7 @@ export function parseResolvedPackages(text: string): ResolvedPackages {
   } catch (error) {
     throw invalid(`not JSON (${error instanceof Error ? error.message : String(error)})`);
   }
-  if (!isRecord(value) || value['format'] !== 'mkimg-packages-1' || !Array.isArray(value['packages'])) {
+  if (!isObject(value) || value['format'] !== 'mkimg-packages-1' || !Array.isArray(value['packages'])) {
     throw invalid('not a document of the format mkimg-packages-1');
   }
   return {
@@ -107,7 +107,7 @@ const patterns = {
 
 function parsePackage(value: unknown, index: number): ResolvedPackage {
   const where = `entry ${index + 1}`;
-  if (!isRecord(value)) throw invalid(`${where} is not an object`);
+  if (!isObject(value)) throw invalid(`${where} is not an object`);
   const field = (name: keyof typeof patterns): string => {
     const text = value[name];
     if (typeof text !== 'string' || !patterns[name].test(text)) throw invalid(`${where} has a bad ${name}`);
@@ -117,7 +117,7 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
   if (!isStrings(urls) || urls.length === 0) throw invalid(`${where} has no urls`);
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     throw invalid(`${where} has a bad size`);
-  if (!isRecord(source) || typeof source['name'] !== 'string' || typeof source['version'] !== 'string') {
+  if (!isObject(source) || typeof source['name'] !== 'string' || typeof source['version'] !== 'string') {
     throw invalid(`${where} has a bad source`);
   }
   return {
@@ -137,16 +137,12 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
 
 function parseRelationFields(value: unknown): Partial<Record<RelationField, string>> {
   const relations: Partial<Record<RelationField, string>> = {};
-  if (!isRecord(value)) return relations;
+  if (!isObject(value)) return relations;
   for (const field of relationFields) {
     const text = value[field];
     if (typeof text === 'string' && !text.includes('\n')) relations[field] = text;
   }
   return relations;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isStrings(value: unknown): value is string[] {

@@ -1,4 +1,5 @@
 import type { Json } from '../base/canonical.ts';
+import { isObject } from '../base/canonical.ts';
 import type { Step } from '../plan/step.ts';
 import type { IdentityChange, StepIdentity } from './key.ts';
 import { compareIdentities, identityJson } from './key.ts';
@@ -45,10 +46,6 @@ function identityOfStep(
 
 function kindOf({ identity }: RecordedIdentity): Json | undefined {
   return isObject(identity) ? identity['kind'] : undefined;
-}
-
-function isObject(value: Json): value is { readonly [name: string]: Json | undefined } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isBetter(left: Explanation, right: Explanation): boolean {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
-import { namesIn } from '../base/files.ts';
+import { modifiedAt, namesIn } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
 
 /*
@@ -114,13 +114,4 @@ export async function runningBuilds(directory: HostPath): Promise<readonly Runni
     else running.push({ pid: owner.pid, since });
   }
   return running;
-}
-
-async function modifiedAt(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).mtimeMs;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { HostPath, StepKey } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
-import { exists, readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import { exists, lstatIfExists, readTextIfExists, writeFileAtomically } from '../base/files.ts';
 import type { CacheLayout } from './layout.ts';
 
 /*
@@ -51,12 +51,7 @@ export async function movedTo(directory: string): Promise<HostPath | undefined> 
   const text = await readTextIfExists(join(directory, 'moved.json'));
   if (text === undefined) return undefined;
   const moved = JSON.parse(text) as Moved;
-  try {
-    const { ino, size, mtimeMs } = await lstat(moved.path);
-    const same = ino === moved.inode && size === moved.bytes && mtimeMs === moved.mtimeMs;
-    return same ? hostPath(moved.path) : undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  const stats = await lstatIfExists(moved.path);
+  const same = stats?.ino === moved.inode && stats.size === moved.bytes && stats.mtimeMs === moved.mtimeMs;
+  return same ? hostPath(moved.path) : undefined;
 }

@@ -4,8 +4,7 @@ import { dirname, join } from 'node:path';
 import type { HostPath, Sha256, StepKey } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { byBytes, sha256 } from '../base/canonical.ts';
-import { isErrno } from '../base/errors.ts';
-import { namesIn, readTextIfExists, writeFileAtomically } from '../base/files.ts';
+import { lstatIfExists, namesIn, readTextIfExists, writeFileAtomically } from '../base/files.ts';
 
 /** One file, link or directory that was put into an output directory. */
 export interface PublishedItem {
@@ -99,10 +98,10 @@ export async function outputState(
   record: OutputRecord | undefined,
 ): Promise<OutputState> {
   if (record === undefined) {
-    return (await statIfThere(join(wanted.directory, wanted.name))) === undefined ? 'missing' : 'foreign';
+    return (await lstatIfExists(join(wanted.directory, wanted.name))) === undefined ? 'missing' : 'foreign';
   }
   for (const item of record.items) {
-    const stats = await statIfThere(join(wanted.directory, item.name));
+    const stats = await lstatIfExists(join(wanted.directory, item.name));
     if (stats === undefined) return 'missing';
     if (!isSameItem(stats, item)) return 'modified';
   }
@@ -115,16 +114,6 @@ function isSameItem(stats: Stats, item: PublishedItem): boolean {
     stats.mtimeMs === item.mtimeMs &&
     (stats.isDirectory() || stats.size === item.bytes)
   );
-}
-
-/** What stands at a path itself, not where a link leads; undefined when nothing does. */
-export async function statIfThere(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
 
 /** Describes what stands at `name` now. */

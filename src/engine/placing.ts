@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
+import { lstatIfExists } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
-import { statIfThere } from './output-records.ts';
 import { removeTree } from './staging.ts';
 
 /*
@@ -139,10 +139,10 @@ export async function moveIfSameFileSystem(source: HostPath, target: HostPath): 
 
 /** True when there is a directory, not a link to one. */
 export async function isPlainDirectory(path: string): Promise<boolean> {
-  return (await statIfThere(path))?.isDirectory() === true;
+  return (await lstatIfExists(path))?.isDirectory() === true;
 }
 
 /** Unlike exists(), true also for a link that leads nowhere. */
 async function isThere(path: string): Promise<boolean> {
-  return (await statIfThere(path)) !== undefined;
+  return (await lstatIfExists(path)) !== undefined;
 }

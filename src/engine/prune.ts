@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import type { HostPath, StepKey } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
-import { isErrno } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
+import { modifiedAt } from '../base/files.ts';
 import { acquireLock, markRunning, runningBuilds } from './lock.ts';
 import { entryPath, wasMoved } from './moved.ts';
 import { removeStaleStages } from './staging.ts';
@@ -100,20 +100,11 @@ export async function listEntries(store: Store): Promise<readonly StoredEntry[]>
   const entries: StoredEntry[] = [];
   for (const key of await store.keys()) {
     const entry = await store.find(key);
-    const lastUsed = await lastUse(store, key);
+    const lastUsed = (await modifiedAt(join(entryPath(store.layout, key), 'record.json'))) ?? 0;
     const moved = await wasMoved(store.layout, key);
     entries.push({ key, entry, moved, bytes: moved ? 0 : (entry?.record.bytes ?? 0), lastUsed });
   }
   return entries.sort((left, right) => left.lastUsed - right.lastUsed);
-}
-
-async function lastUse(store: Store, key: StepKey): Promise<number> {
-  try {
-    return (await stat(join(entryPath(store.layout, key), 'record.json'))).mtimeMs;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 0;
-    throw error;
-  }
 }
 
 /**

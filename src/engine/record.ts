@@ -1,6 +1,7 @@
 import type { Sha256, StepKey } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
+import { isObject } from '../base/canonical.ts';
 import type { ArtifactType } from '../plan/step.ts';
 
 /** One file of a `files` artifact, or the one of a `file` artifact (named `file`). */
@@ -97,10 +98,6 @@ function isFile(value: unknown): value is RecordedFile {
   const named =
     typeof name === 'string' && name !== '' && !name.includes('/') && name !== '.' && name !== '..';
   return named && typeof bytes === 'number' && typeof mtimeMs === 'number';
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** True for text that is a key (or digest): 64 hexadecimal digits, so never a path. */

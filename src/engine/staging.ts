@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
+import { modifiedAt } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
 
 /**
@@ -57,20 +58,11 @@ export async function removeStaleStages(staging: HostPath): Promise<number> {
   for (const name of await readdir(staging)) {
     const path = join(staging, name);
     const owner = parseOwner(name);
-    if (owner !== undefined && isAlive(owner, await modifiedAt(path))) continue;
+    if (owner !== undefined && isAlive(owner, (await modifiedAt(path)) ?? 0)) continue;
     await removeTree(path);
     removed += 1;
   }
   return removed;
-}
-
-async function modifiedAt(path: string): Promise<number> {
-  try {
-    return (await stat(path)).mtimeMs;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return 0;
-    throw error;
-  }
 }
 
 /**

@@ -1,18 +1,12 @@
-import { lstat } from 'node:fs/promises';
-import { isErrno, MkimgError } from '../base/errors.ts';
+import { MkimgError } from '../base/errors.ts';
+import { lstatIfExists } from '../base/files.ts';
 import type { ToolsRoot } from '../sandbox/types.ts';
 import type { VmFirmware } from './argv.ts';
 import type { Machine } from './machines/machine.ts';
 
 /** Looks at the tools without following their links out of the tree: only the name itself is asked for. */
 export async function toolsHave(tools: ToolsRoot, path: string): Promise<boolean> {
-  try {
-    await lstat(tools.kind === 'host' ? path : tools.path + path);
-    return true;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
-  }
+  return (await lstatIfExists(tools.kind === 'host' ? path : tools.path + path)) !== undefined;
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { Json } from '../base/canonical.ts';
+import { isObject } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 
 export interface QmpEvent {
   readonly name: string;
-  readonly data: Readonly<Record<string, Json>>;
+  readonly data: Readonly<Record<string, Json | undefined>>;
 }
 
 interface Pending {
@@ -128,20 +129,15 @@ function gone(): MkimgError {
 
 function eventOf(message: Json): QmpEvent {
   const data = member(message, 'data');
-  return { name: text(member(message, 'event')), data: isRecord(data) ? data : {} };
+  return { name: text(member(message, 'event')), data: isObject(data) ? data : {} };
 }
 
 /** A member of a JSON object; undefined for anything else. */
 export function member(value: Json | undefined, name: string): Json | undefined {
-  return isRecord(value) ? value[name] : undefined;
+  return isObject(value) ? value[name] : undefined;
 }
 
 /** Text of a string or number; empty for anything else. */
 export function text(value: Json | undefined): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-}
-
-/** True for JSON objects. */
-export function isRecord(value: Json | undefined): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

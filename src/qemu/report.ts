@@ -1,4 +1,5 @@
 import type { Json } from '../base/canonical.ts';
+import { isObject } from '../base/canonical.ts';
 import type { Credential } from './credentials.ts';
 import { textCredential } from './credentials.ts';
 
@@ -99,7 +100,7 @@ export function parseRecord(line: string): GuestRecord | undefined {
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  if (!isObject(value)) return undefined;
   return recordOf(value as Readonly<Record<string, Json>>);
 }
 

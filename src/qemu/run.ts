@@ -1,6 +1,6 @@
+import { isObject } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { QmpEvent } from './qmp.ts';
-import { isRecord } from './qmp.ts';
 import type { Vm, VmHost, VmRequest } from './vm.ts';
 import { startVm } from './vm.ts';
 
@@ -38,7 +38,7 @@ export async function runVm(request: VmRequest, host: VmHost, signal: AbortSigna
 async function checkStop(machine: Vm, broken: AbortController): Promise<void> {
   try {
     const reply = await machine.qmp.execute('query-status');
-    if (isRecord(reply) && reply['status'] === 'internal-error') broken.abort();
+    if (isObject(reply) && reply['status'] === 'internal-error') broken.abort();
   } catch (error) {
     if (!(error instanceof MkimgError)) throw error;
   }

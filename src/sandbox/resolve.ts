@@ -1,8 +1,9 @@
-import { lstat, readlink } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
-import { isErrno, MkimgError } from '../base/errors.ts';
+import { MkimgError } from '../base/errors.ts';
+import { lstatIfExists } from '../base/files.ts';
 
 /** As many symbolic links as Linux follows in one path (MAXSYMLINKS of linux/namei.h). */
 const maximumLinks = 40;
@@ -78,15 +79,6 @@ async function descend({ root, path, last, walk }: Walker, name: string): Promis
     return;
   }
   walk.resolved.push(name);
-}
-
-async function lstatIfExists(here: string): Promise<Awaited<ReturnType<typeof lstat>> | undefined> {
-  try {
-    return await lstat(here);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
 
 function badPath(path: string, reason: string): MkimgError {

@@ -1,6 +1,7 @@
 import type { HostPath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
+import { shellCommand } from '../../sandbox/text.ts';
 import type { Tree } from '../../sandbox/tree.ts';
 import type { BuildContext } from '../implementation.ts';
 import { documentationTarExcludes } from './dpkg.ts';
@@ -41,21 +42,7 @@ export function extractArgv(jobs: number, documentation: boolean): string[] {
     '--numeric-owner',
     ...(documentation ? [] : documentationTarExcludes),
   ];
-  return [
-    '-0',
-    '-n',
-    '1',
-    '-P',
-    String(jobs),
-    'sh',
-    '-c',
-    `${extractScript} ${tar.map(shellWord).join(' ')}`,
-    'sh',
-  ];
-}
-
-function shellWord(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  return ['-0', '-n', '1', '-P', String(jobs), 'sh', '-c', `${extractScript} ${shellCommand(tar)}`, 'sh'];
 }
 
 /** Extracts the data of packages into a tree, so that there is a system in which their maintainer scripts can run. */
