@@ -1,64 +1,28 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
-import { hostPath } from '../../src/base/brand.ts';
-import { namespaceArgv } from '../../src/sandbox/namespace.ts';
-import { isRoot, ordinaryUserPrefix } from '../helpers/ordinary-user.ts';
-import { transpileInto } from '../helpers/transpiled.ts';
+import { until } from '../helpers/cli.ts';
+import type { Runner } from '../helpers/runners.ts';
+import { installProgram, removeProgram, runners } from '../helpers/runners.ts';
 
-const repository = resolve(import.meta.dirname, '../..');
-const nodeModules = join(repository, 'node_modules');
 let scratch: HostPath;
 
-interface Case {
-  readonly name: string;
-  readonly mode: 'root' | 'subids' | 'single-id';
-  readonly prefix: () => Promise<readonly string[]>;
-}
-
-const asUser = (hasSubordinateIds: boolean) => (): Promise<readonly string[]> =>
-  isRoot
-    ? ordinaryUserPrefix({ scratch, hasSubordinateIds, binds: { node_modules: nodeModules } })
-    : Promise.resolve([]);
-
-const asRoot = (): Promise<readonly string[]> =>
-  Promise.resolve([
-    ...['unshare', '--mount', 'sh', '-c'],
-    ...[`mount --bind ${nodeModules} ${scratch}/node_modules && exec "$@"`, 'sh'],
-  ]);
-
-const hasSubids = isRoot || readFileSync('/etc/subuid', 'utf8').includes(process.env['USER'] ?? '\0');
-const cases: readonly Case[] = [
-  ...(isRoot ? [{ name: 'root', mode: 'root', prefix: asRoot } as const] : []),
-  ...(hasSubids ? [{ name: 'an ordinary user', mode: 'subids', prefix: asUser(true) } as const] : []),
-  { name: 'a user without subordinate ids', mode: 'single-id', prefix: asUser(false) },
-];
-
 beforeAll(async () => {
-  scratch = hostPath(await mkdtemp('/var/tmp/mkimg-engine-'));
-  chmodSync(scratch, 0o755);
   const rooms = ['base', 'engine', 'plan', 'sandbox', 'distro'].map((room) => `src/${room}`);
-  transpileInto(scratch, [...rooms, 'test/helpers/engine-program.ts']);
-  if (isRoot) mkdirSync(join(scratch, 'node_modules'));
-  else symlinkSync(nodeModules, join(scratch, 'node_modules'));
+  scratch = await installProgram('mkimg-engine-', [...rooms, 'test/helpers/engine-program.ts']);
   mkdirSync(join(scratch, 'caches'));
   chmodSync(join(scratch, 'caches'), 0o1777);
 });
 
-afterAll(() => {
-  if (isRoot) rmSync(scratch, { recursive: true });
-  else spawnSync(namespaceArgv('subids')[0], [...namespaceArgv('subids').slice(1), 'rm', '-rf', scratch]);
-});
+afterAll(() => removeProgram(scratch));
 
-async function start(scenario: string, who: Case, cache: string): Promise<ChildProcess> {
+async function start(scenario: string, who: Runner, cache: string): Promise<ChildProcess> {
   const main = join(scratch, 'test/helpers/engine-program.js');
   const command = [process.execPath, main, scenario, who.mode, cache];
-  return spawn('env', [...(await who.prefix()), ...command], {
+  return spawn('env', [...(await who.prefix(scratch)), ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
@@ -71,16 +35,8 @@ async function answer(child: ChildProcess): Promise<unknown> {
   return text === '' ? undefined : JSON.parse(text);
 }
 
-async function run(scenario: string, who: Case, cache: string): Promise<unknown> {
+async function run(scenario: string, who: Runner, cache: string): Promise<unknown> {
   return await answer(await start(scenario, who, cache));
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (condition()) return;
-    await sleep(50);
-  }
-  throw new Error('it never became so');
 }
 
 /** The step's own program runs; bwrap itself, still setting up the sandbox, does not count. */
@@ -97,7 +53,7 @@ function commandLine(pid: string): string {
   }
 }
 
-describe.each(cases)('as $name', (who) => {
+describe.each(runners)('as $name', (who) => {
   const cacheOf = (name: string): string => join(scratch, 'caches', `${who.mode}-${name}`);
   const staging = (cache: string): readonly string[] => readdirSync(join(cache, 'store/.staging'));
 

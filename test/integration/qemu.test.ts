@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
@@ -16,10 +15,12 @@ import { x86_64 } from '../../src/qemu/machines/x86-64.ts';
 import { runProbe } from '../../src/qemu/probe/run.ts';
 import { member } from '../../src/qemu/qmp.ts';
 import { runVm } from '../../src/qemu/run.ts';
-import type { VmHost, VmRequest } from '../../src/qemu/vm.ts';
+import type { VmHost } from '../../src/qemu/vm.ts';
 import { startVm } from '../../src/qemu/vm.ts';
+import { bareMachine } from '../helpers/bare-machine.ts';
 import type { BootSectorEnd } from '../helpers/boot-sector.ts';
 import { bootSector } from '../helpers/boot-sector.ts';
+import { until } from '../helpers/cli.ts';
 import { transpileInto } from '../helpers/transpiled.ts';
 import { vmTools } from '../helpers/tools.ts';
 
@@ -49,26 +50,6 @@ async function disk(text: string, end: BootSectorEnd): Promise<HostPath> {
   return path;
 }
 
-function machine(path: HostPath, changes: Partial<VmRequest> = {}): VmRequest {
-  return {
-    machine: x86_64,
-    accelerator: 'tcg',
-    cpus: 1,
-    memory: 64 * 2 ** 20,
-    commandLine: [],
-    disks: [{ id: 'mkimg', path, device: 'virtio-blk', discardWrites: true, bootIndex: 1 }],
-    credentials: [],
-    console: 'none',
-    ports: [],
-    network: 'none',
-    tpm: false,
-    endOnRestart: true,
-    extraArguments: [],
-    extraMounts: [],
-    ...changes,
-  };
-}
-
 interface Watched {
   readonly timeoutSeconds?: number;
   readonly signal?: AbortSignal;
@@ -78,7 +59,7 @@ interface Watched {
 async function boot(text: string, end: BootSectorEnd, watched: Watched = {}): Promise<BootResult> {
   return runBootTest(
     {
-      machine: machine(await disk(text, end)),
+      machine: bareMachine(await disk(text, end)),
       channel: watched.channel ?? 'console',
       timeoutSeconds: watched.timeoutSeconds ?? 60,
       consoleLog: hostPath(join(directory.path, 'console.log')),
@@ -134,7 +115,7 @@ describe('a boot test', () => {
 
 describe('a machine', () => {
   it('answers on its control socket, and ends when asked', async () => {
-    await using vm = await startVm(machine(await disk('x', 'hang')), host, () => undefined);
+    await using vm = await startVm(bareMachine(await disk('x', 'hang')), host, () => undefined);
     expect(member(await vm.qmp.execute('query-status'), 'status')).toBe('running');
     await vm.stop();
     expect((await vm.ended).exitCode).toBe(0);
@@ -144,7 +125,7 @@ describe('a machine', () => {
     const path = await disk('grow', 'hang');
     const before = await readFile(path);
     const disks = [{ id: 'mkimg', path, device: 'virtio-blk', discardWrites: true, size: 2 ** 30 }] as const;
-    await using vm = await startVm(machine(path, { disks }), host, () => undefined);
+    await using vm = await startVm(bareMachine(path, { disks }), host, () => undefined);
     const blocks = await vm.qmp.execute('query-block');
     expect(JSON.stringify(blocks)).toContain(`"virtual-size": ${2 ** 30}`.replace(' ', ''));
     expect(await readFile(path)).toEqual(before);
@@ -152,7 +133,7 @@ describe('a machine', () => {
   });
 
   it('takes credentials, a TPM, ports, a network and further arguments at once', async () => {
-    const request = machine(await disk('all', 'hang'), {
+    const request = bareMachine(await disk('all', 'hang'), {
       credentials: [
         { name: 'small', value: Buffer.from('secret') },
         { name: 'large', value: Buffer.alloc(100_000) },
@@ -170,7 +151,7 @@ describe('a machine', () => {
   });
 
   it('says what QEMU said when it does not start', async () => {
-    const request = machine(await disk('x', 'hang'), { extraArguments: ['-device', 'nonsense'] });
+    const request = bareMachine(await disk('x', 'hang'), { extraArguments: ['-device', 'nonsense'] });
     await expect(startVm(request, host, () => undefined)).rejects.toMatchObject({
       code: 'qemu-failed',
       message: expect.stringContaining('nonsense') as string,
@@ -179,7 +160,7 @@ describe('a machine', () => {
 
   it('names the package when there is no QEMU', async () => {
     const absent = { ...x86_64, program: 'qemu-system-absent' };
-    const request = machine(await disk('x', 'hang'), { machine: absent });
+    const request = bareMachine(await disk('x', 'hang'), { machine: absent });
     await expect(startVm(request, host, () => undefined)).rejects.toMatchObject({
       code: 'tool-missing',
       hint: expect.stringContaining('qemu-system-x86') as string,
@@ -188,10 +169,10 @@ describe('a machine', () => {
 
   it('runs to its end, and is interrupted on demand', async () => {
     const never = new AbortController().signal;
-    expect(await runVm(machine(await disk('bye', 'power-off')), host, never)).toBe(0);
+    expect(await runVm(bareMachine(await disk('bye', 'power-off')), host, never)).toBe(0);
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 1000);
-    await expect(runVm(machine(await disk('x', 'hang')), host, abort.signal)).rejects.toMatchObject({
+    await expect(runVm(bareMachine(await disk('x', 'hang')), host, abort.signal)).rejects.toMatchObject({
       code: 'interrupted',
     });
   });
@@ -203,6 +184,7 @@ describe('a machine', () => {
       'src/distro',
       'src/sandbox',
       'src/qemu',
+      'test/helpers/bare-machine.ts',
       'test/helpers/vm-program.ts',
     ]);
     await symlink(resolve(import.meta.dirname, '../../node_modules'), join(program, 'node_modules'));
@@ -233,14 +215,6 @@ async function machinesOf(image: HostPath): Promise<number> {
     tables.map((pid) => readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '')),
   );
   return seen.filter((table) => table.includes(`${image.split('/').at(-1) ?? ''} /images/mkimg`)).length;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await delay(50);
-  }
 }
 
 describe('the probe for KVM', () => {

@@ -1,96 +1,25 @@
 import { spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import ts from 'typescript';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
-import { hostPath } from '../../src/base/brand.ts';
-import { namespaceArgv } from '../../src/sandbox/namespace.ts';
 import { shellCommand } from '../../src/sandbox/text.ts';
-import { isRoot, ordinaryUserPrefix } from '../helpers/ordinary-user.ts';
+import { until } from '../helpers/cli.ts';
+import { isRoot } from '../helpers/ordinary-user.ts';
+import type { Runner } from '../helpers/runners.ts';
+import { installProgram, removeProgram, runners, withoutIds } from '../helpers/runners.ts';
 
-const repository = resolve(import.meta.dirname, '../..');
 let scratch: HostPath;
-let program: string;
-
-/** Who runs a scenario, in which mode. */
-interface Case {
-  readonly name: string;
-  readonly mode: 'root' | 'subids' | 'single-id';
-  /** Words before the command. */
-  prefix(): Promise<readonly string[]>;
-}
-
-const asUser = (hasSubordinateIds: boolean) => (): Promise<readonly string[]> =>
-  isRoot
-    ? ordinaryUserPrefix({
-        scratch,
-        hasSubordinateIds,
-        binds: { node_modules: join(repository, 'node_modules') },
-      })
-    : Promise.resolve([]);
-
-const asRoot = (): Promise<readonly string[]> =>
-  Promise.resolve([
-    'unshare',
-    '--mount',
-    'sh',
-    '-c',
-    `mount --bind ${repository}/node_modules ${scratch}/node_modules && exec "$@"`,
-    'sh',
-  ]);
-
-const withIds: Case = { name: 'an ordinary user with subordinate ids', mode: 'subids', prefix: asUser(true) };
-const withoutIds: Case = { name: 'an ordinary user without', mode: 'single-id', prefix: asUser(false) };
-const root: Case = { name: 'root', mode: 'root', prefix: asRoot };
-
-const hasSubids = isRoot || readFileSync('/etc/subuid', 'utf8').includes(process.env['USER'] ?? '\0');
-const cases = [...(isRoot ? [root] : []), ...(hasSubids ? [withIds] : []), withoutIds];
 
 beforeAll(async () => {
-  scratch = hostPath(await mkdtemp('/var/tmp/mkimg-sandbox-'));
-  chmodSync(scratch, 0o755);
-  program = join(scratch, 'test/helpers/sandbox-program.js');
-  const files = ['src/base', 'src/sandbox'].flatMap((room) =>
-    readdirSync(join(repository, room)).map((name) => join(room, name)),
-  );
-  for (const file of [...files, 'test/helpers/sandbox-program.ts']) transpile(file);
-  writeFileSync(join(scratch, 'package.json'), '{"type":"module"}');
-  if (isRoot) mkdirSync(join(scratch, 'node_modules'));
-  else symlinkSync(join(repository, 'node_modules'), join(scratch, 'node_modules'));
+  scratch = await installProgram('mkimg-sandbox-', [
+    'src/base',
+    'src/sandbox',
+    'test/helpers/sandbox-program.ts',
+  ]);
 });
 
-afterAll(() => {
-  // Files that belong to subordinate ids are the user's only inside the namespace.
-  const prefix = isRoot || !hasSubids ? [] : namespaceArgv('subids');
-  const [file, ...args] = [...prefix, 'rm', '-rf', scratch] as const;
-  spawnSync(file, args);
-});
-
-/** The user of the test cannot read the repository everywhere, and Node 20 runs no TypeScript. */
-function transpile(file: string): void {
-  const target = join(scratch, file.replace(/\.ts$/, '.js'));
-  mkdirSync(dirname(target), { recursive: true });
-  const compilerOptions = {
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.ESNext,
-    verbatimModuleSyntax: true,
-    rewriteRelativeImportExtensions: true,
-  };
-  const source = readFileSync(join(repository, file), 'utf8');
-  writeFileSync(target, ts.transpileModule(source, { compilerOptions, fileName: file }).outputText);
-}
+afterAll(() => removeProgram(scratch));
 
 interface Ran {
   readonly status: number | null;
@@ -99,29 +28,29 @@ interface Ran {
 }
 
 async function command(
-  who: Case,
+  who: Runner,
   scenario: string,
 ): Promise<{ argv: [string, ...string[]]; directory: string }> {
-  const prefix = await who.prefix();
+  const prefix = await who.prefix(scratch);
   const home = join(scratch, 'home');
   mkdirSync(home, { recursive: true });
   const directory = join(who.mode === 'root' ? scratch : home, `${scenario}-${who.mode}`);
   const [first = process.execPath, ...rest] = [
     ...prefix,
     ...['sh', '-c', 'mkdir -p "$0" && exec "$@"', directory],
-    ...[process.execPath, program, scenario, who.mode, directory],
+    ...[process.execPath, join(scratch, 'test/helpers/sandbox-program.js'), scenario, who.mode, directory],
   ];
   return { argv: [first, ...rest], directory };
 }
 
-async function run(who: Case, scenario: string): Promise<Ran> {
+async function run(who: Runner, scenario: string): Promise<Ran> {
   const { argv } = await command(who, scenario);
   const [file, ...args] = argv;
   const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', cwd: '/' });
   return { status, stdout, stderr };
 }
 
-async function outcome(who: Case, scenario: string): Promise<unknown> {
+async function outcome(who: Runner, scenario: string): Promise<unknown> {
   const ran = await run(who, scenario);
   expect(ran.stderr).toBe('');
   return JSON.parse(ran.stdout);
@@ -141,15 +70,7 @@ function processesWith(word: string): readonly number[] {
     .map(Number);
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (condition()) return;
-    await delay(50);
-  }
-  throw new Error('waited for ten seconds in vain');
-}
-
-describe.each(cases)('as $name', (who) => {
+describe.each(runners)('as $name', (who) => {
   const flat = who.mode === 'single-id';
 
   it('shows a tool the sandbox and nothing else', async () => {
@@ -265,9 +186,8 @@ describe.each(cases)('as $name', (who) => {
     const [file, ...args] = argv;
     const child = spawn(file, args, { cwd: '/', stdio: 'ignore', detached: true });
     const ended = new Promise((settle) => child.on('close', settle));
-    await until(() => existsSync(join(directory, 'running')));
+    await until(() => existsSync(join(directory, 'running')) && processesWith('54321.75').length > 0);
     const inner = Number(readFileSync(join(directory, 'inner.pid'), 'utf8'));
-    expect(processesWith('54321.75').length).toBeGreaterThan(0);
     child.kill('SIGKILL');
     await ended;
     await until(() => processesWith('54321.75').length === 0 && !existsSync(`/proc/${inner}`));
@@ -282,8 +202,8 @@ describe.each(cases)('as $name', (who) => {
 });
 
 /** Types a script into the shell that a command line opens, as the same user. */
-async function paste(who: Case, line: string, script: string): Promise<Ran> {
-  const prefix = await who.prefix();
+async function paste(who: Runner, line: string, script: string): Promise<Ran> {
+  const prefix = await who.prefix(scratch);
   const [file, ...args] = [...prefix, 'sh', '-c', line] as const;
   const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', input: script, cwd: '/' });
   return { status, stdout, stderr };
@@ -291,7 +211,7 @@ async function paste(who: Case, line: string, script: string): Promise<Ran> {
 
 describe('the decision about privileges', () => {
   // Without root only the user who runs the tests is there to be decided about.
-  it.each(isRoot ? cases : cases.slice(0, 1))('finds the mode of $name by trying', async (who) => {
+  it.each(isRoot ? runners : runners.slice(0, 1))('finds the mode of $name by trying', async (who) => {
     const ran = await run(who, 'decide');
     expect(JSON.parse(ran.stdout)).toMatchObject({ mode: who.mode });
   });
