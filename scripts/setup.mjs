@@ -27,6 +27,9 @@ const hostFiles = { '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-ar
 export const testPrograms = {
   cpio: 'cpio',
   git: 'git',
+  gpg: 'gpg',
+  'gpg-agent': 'gpg-agent',
+  gpgconf: 'gpgconf',
   mmdebstrap: 'mmdebstrap',
   openssl: 'openssl',
   sfdisk: 'fdisk',
