@@ -99,6 +99,8 @@ async function mountLayers({ lowers, changes, target }: Layers): Promise<Mounted
     ...(changes === undefined ? [] : [shellCommand(['rm', '-rf', join(changes.work, 'work', 'incompat')])]),
     shellCommand(['mkdir', '-p', target]),
     shellCommand(argv),
+    // The short names have served.
+    'rm -r "$PWD"',
   ];
   return mounted({ target, sources: named.map(({ path }) => path), remount });
 }
