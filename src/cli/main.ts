@@ -19,6 +19,12 @@ const exitCodes = { build: 1, usage: 2, interrupted: 130 } as const;
 
 const interruptingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/**
+ * A signal that is sent to the whole process group comes twice to the process in the namespace, for the outer one hands it
+ * on: what follows the first this closely is the same wish.
+ */
+const sameWishMilliseconds = 1000;
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -79,9 +85,11 @@ async function runVerb(command: Command, events: EventSink): Promise<number> {
       print: (text) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
     });
   } catch (error) {
-    exitCode = abort.signal.aborted ? exitCodes.interrupted : exitCodeOf(error);
+    exitCode = exitCodeOf(error);
     reportFailure(error, { events, command, interrupted: abort.signal.aborted });
   }
+  // Also where the process in the namespace was ended before it could answer the signal.
+  if (abort.signal.aborted && exitCode !== 0) exitCode = exitCodes.interrupted;
   // ru_maxrss of getrusage(2) counts in KiB.
   events.emit({ type: 'resources', peakMemoryBytes: process.resourceUsage().maxRSS * 1024 });
   events.emit({
@@ -93,12 +101,18 @@ async function runVerb(command: Command, events: EventSink): Promise<number> {
   return exitCode;
 }
 
-/** The first signal asks the run to stop; a second one of the same kind ends the process as usual. */
+/** The first signal asks the run to stop; a further one ends the process as usual. */
 function abortOnSignals(abort: AbortController): Disposable {
+  let first: number | undefined;
   const handlers = interruptingSignals.map((signal) => {
-    const handler = (): void =>
+    const handler = (): void => {
+      first ??= performance.now();
       abort.abort(new MkimgError('interrupted', `interrupted by ${signal}`, { class: 'interrupted' }));
-    process.once(signal, handler);
+      if (performance.now() - first < sameWishMilliseconds) return;
+      process.removeListener(signal, handler);
+      process.kill(process.pid, signal);
+    };
+    process.on(signal, handler);
     return { signal, handler };
   });
   return {

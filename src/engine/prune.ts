@@ -62,6 +62,8 @@ export async function beginBuild({ store, events, signal }: BuildScope): Promise
       },
     });
     await removeStaleStages(staging);
+    // Removes the marks of killed builds on its way.
+    await runningBuilds(runningDirectory(state));
   } catch (error) {
     await mark[Symbol.asyncDispose]();
     throw error;
