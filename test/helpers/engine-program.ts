@@ -1,4 +1,4 @@
-/** What the engine tests run inside the namespaces: `engine-program.ts SCENARIO MODE CACHE`; prints one JSON value. */
+/** What the engine tests run inside the namespaces: `engine-program.ts SCENARIO MODE CACHE SLEEP`; prints one JSON value. */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Json } from '../../src/base/canonical.ts';
@@ -17,7 +17,7 @@ import { currentMode, enterNamespace } from '../../src/sandbox/namespace.ts';
 import { createSandbox } from '../../src/sandbox/sandbox.ts';
 import type { PrivilegeMode } from '../../src/sandbox/types.ts';
 
-const [scenario = '', wanted = '', cache = ''] = process.argv.slice(2);
+const [scenario = '', wanted = '', cache = '', duration = ''] = process.argv.slice(2);
 const events: RunEvent[] = [];
 const sink = { emit: (event: RunEvent) => void events.push(event) };
 
@@ -61,7 +61,7 @@ const sleeping: AnyTreeStep = {
   run: async (_inputs, root, { sandbox }) => {
     writeFileSync(join(root, 'half'), '');
     writeFileSync(join(cache, 'ready'), '');
-    await sandbox.run({ tool: 'sleep', argv: ['54321.5'], purpose: 'sleeping' });
+    await sandbox.run({ tool: 'sleep', argv: [duration], purpose: 'sleeping' });
   },
 };
 

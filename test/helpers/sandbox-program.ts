@@ -1,4 +1,4 @@
-/** What the sandbox tests run inside the namespaces: `sandbox-program.ts SCENARIO MODE DIRECTORY`; prints one JSON value. */
+/** What the sandbox tests run inside the namespaces: `sandbox-program.ts SCENARIO MODE DIRECTORY SLEEP`; prints one JSON value. */
 import {
   existsSync,
   mkdirSync,
@@ -19,7 +19,7 @@ import { mountOverlay, mountReadOnly } from '../../src/sandbox/overlay.ts';
 import { createSandbox } from '../../src/sandbox/sandbox.ts';
 import type { PrivilegeMode, RunRequest } from '../../src/sandbox/types.ts';
 
-const [scenario = '', wanted = '', base = ''] = process.argv.slice(2);
+const [scenario = '', wanted = '', base = '', duration = ''] = process.argv.slice(2);
 const directory = hostPath(base);
 const tools = { kind: 'host' } as const;
 
@@ -202,7 +202,7 @@ async function abort(mode: PrivilegeMode): Promise<unknown> {
   const running = failure(
     sandbox.run({
       tool: 'sh',
-      argv: ['-c', 'trap "" TERM; sleep 54321.25 & wait; wait'],
+      argv: ['-c', 'trap "" TERM; sleep "$0" & wait; wait', duration],
       purpose: 'sleeping',
     }),
   );
@@ -228,7 +228,7 @@ async function hang(mode: PrivilegeMode): Promise<unknown> {
   const error = await failure(
     sandbox.run({
       tool: 'sh',
-      argv: ['-c', 'touch /flag/running; sleep 54321.75'],
+      argv: ['-c', 'touch /flag/running; sleep "$0"', duration],
       purpose: 'sleeping',
       mounts: [{ source: directory, target: '/flag', mode: 'rw' }],
     }),

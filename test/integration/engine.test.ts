@@ -8,6 +8,8 @@ import { until } from '../helpers/cli.ts';
 import type { Runner } from '../helpers/runners.ts';
 import { installProgram, removeProgram, runners } from '../helpers/runners.ts';
 
+/** How long the programs under test sleep, in seconds; no other run of the tests on this machine has the same. */
+const duration = `54321.${process.pid}`;
 let scratch: HostPath;
 
 beforeAll(async () => {
@@ -21,7 +23,7 @@ afterAll(() => removeProgram(scratch));
 
 async function start(scenario: string, who: Runner, cache: string): Promise<ChildProcess> {
   const main = join(scratch, 'test/helpers/engine-program.js');
-  const command = [process.execPath, main, scenario, who.mode, cache];
+  const command = [process.execPath, main, scenario, who.mode, cache, duration];
   return spawn('env', [...(await who.prefix(scratch)), ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
@@ -43,7 +45,7 @@ async function run(scenario: string, who: Runner, cache: string): Promise<unknow
 const isSleeping = (): boolean =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .some((pid) => commandLine(pid).startsWith('sleep\0'.concat('54321.5')));
+    .some((pid) => commandLine(pid).startsWith(`sleep\0${duration}\0`));
 
 function commandLine(pid: string): string {
   try {

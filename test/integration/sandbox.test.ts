@@ -9,6 +9,8 @@ import { isRoot } from '../helpers/ordinary-user.ts';
 import type { Runner } from '../helpers/runners.ts';
 import { installProgram, removeProgram, runners, withoutIds } from '../helpers/runners.ts';
 
+/** How long the programs under test sleep, in seconds; no other run of the tests on this machine has the same. */
+const duration = `54321.${process.pid}`;
 let scratch: HostPath;
 
 beforeAll(async () => {
@@ -38,7 +40,8 @@ async function command(
   const [first = process.execPath, ...rest] = [
     ...prefix,
     ...['sh', '-c', 'mkdir -p "$0" && exec "$@"', directory],
-    ...[process.execPath, join(scratch, 'test/helpers/sandbox-program.js'), scenario, who.mode, directory],
+    ...[process.execPath, join(scratch, 'test/helpers/sandbox-program.js')],
+    ...[scenario, who.mode, directory, duration],
   ];
   return { argv: [first, ...rest], directory };
 }
@@ -149,7 +152,7 @@ describe.each(runners)('as $name', (who) => {
       again: { code: 'interrupted' },
       milliseconds: expect.toSatisfy((value: number) => value < 5000) as number,
     });
-    expect(processesWith('54321.25')).toEqual([]);
+    expect(processesWith(duration)).toEqual([]);
   });
 
   it('hands an interrupt on once, and the exit code back', async () => {
@@ -164,13 +167,14 @@ describe.each(runners)('as $name', (who) => {
     child.kill('SIGINT');
     expect(await ended).toBe(42);
     expect(JSON.parse(output)).toMatchObject({ error: { code: 'interrupted' }, interrupts: 1 });
-    expect(processesWith('54321.75')).toEqual([]);
+    expect(processesWith(duration)).toEqual([]);
   });
 
   it('takes a Ctrl-C at the terminal, which reaches every process there, as one', async () => {
     const { argv, directory } = await command(who, 'hang');
     rmSync(join(directory, 'running'), { force: true });
-    const child = spawn('script', ['-qec', shellCommand(argv), '/dev/null'], { cwd: '/' });
+    // Not every shell gives way to its last command by itself; one that stays takes the Ctrl-C for its own.
+    const child = spawn('script', ['-qec', `exec ${shellCommand(argv)}`, '/dev/null'], { cwd: '/' });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const ended = new Promise<number | null>((settle) => child.on('close', settle));
@@ -186,11 +190,11 @@ describe.each(runners)('as $name', (who) => {
     const [file, ...args] = argv;
     const child = spawn(file, args, { cwd: '/', stdio: 'ignore', detached: true });
     const ended = new Promise((settle) => child.on('close', settle));
-    await until(() => existsSync(join(directory, 'running')) && processesWith('54321.75').length > 0);
+    await until(() => existsSync(join(directory, 'running')) && processesWith(duration).length > 0);
     const inner = Number(readFileSync(join(directory, 'inner.pid'), 'utf8'));
     child.kill('SIGKILL');
     await ended;
-    await until(() => processesWith('54321.75').length === 0 && !existsSync(`/proc/${inner}`));
+    await until(() => processesWith(duration).length === 0 && !existsSync(`/proc/${inner}`));
   });
 
   it('takes a flood of output in bounded memory', async () => {
