@@ -9,7 +9,7 @@ import { execute } from './executor.ts';
 import type { OutputRecord } from './output-records.ts';
 import { outputRecords, outputState } from './output-records.ts';
 import type { OutputStatus, Publication, PublishScope, PublishTarget } from './publish.ts';
-import { emitArtifacts, lockOutputDirectory, outputStatuses, publish, publishChecksums } from './publish.ts';
+import { lockOutputDirectory, outputStatuses, publish } from './publish.ts';
 
 /** What stands between the configuration and its outputs. */
 export interface Outlook {
@@ -85,11 +85,13 @@ export async function build(
   const execution = await execute(plan, environment, [
     ...new Set(pending.map(({ output }) => output.from.$ref)),
   ]);
-  const published = await publish(publications(pending, execution), target, scope);
   const unchanged = outputs.filter(isUnchanged).flatMap(({ record }) => record ?? []);
-  for (const record of unchanged) emitArtifacts(record, 'unchanged', events);
-  await publishChecksums([...unchanged, ...published], target, scope);
-  return { execution, outputs: [...unchanged, ...published] };
+  const published = await publish(
+    { publications: publications(pending, execution), unchanged },
+    target,
+    scope,
+  );
+  return { execution, outputs: published };
 }
 
 function publications(pending: readonly OutputStatus[], { results }: Execution): readonly Publication[] {

@@ -87,16 +87,15 @@ async function writeAll(file: FileHandle, chunk: Buffer, position: number): Prom
   }
 }
 
-/** Gives a complete temporary file its permissions, makes it durable and puts it in its place. */
-export async function placeFile(temporary: HostPath, target: HostPath, mode: number): Promise<void> {
-  await chmod(temporary, mode);
-  const handle = await open(temporary, 'r');
+/** Gives a complete file its permissions and makes it durable, so that it can be renamed into its place. */
+export async function completeFile(file: HostPath, mode: number): Promise<void> {
+  await chmod(file, mode);
+  const handle = await open(file, 'r');
   try {
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(temporary, target);
 }
 
 /** Puts a complete temporary directory in its place; the old one goes only when the new one stands. */

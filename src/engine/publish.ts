@@ -1,21 +1,20 @@
 import { constants } from 'node:fs';
-import { access, chmod, mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HostPath, Sha256, StepId, StepKey } from '../base/brand.ts';
-import { hostPath } from '../base/brand.ts';
-import { byBytes, sha256 } from '../base/canonical.ts';
+import type { HostPath, StepId, StepKey } from '../base/brand.ts';
+import { sha256 } from '../base/canonical.ts';
+import { Resources } from '../base/disposal.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { makeDirectory, syncDirectory } from '../base/files.ts';
 import type { PlannedOutput } from '../plan/step.ts';
-import { fileDigest } from './content.ts';
+import { digestUnchanged, prepareChecksums } from './checksums.ts';
 import { acquireLock } from './lock.ts';
-import { entryPath } from './moved.ts';
-import type { OutputRecord, OutputRecords, OutputState, PublishedItem } from './output-records.ts';
+import type { OutputRecord, OutputRecords, OutputState } from './output-records.ts';
 import { describeItem, itemPath, outputRecords, outputState } from './output-records.ts';
+import type { Placement } from './placement.ts';
+import { makeWay, preparePlacement } from './placement.ts';
 import * as placing from './placing.ts';
-import { stepKey } from './record.ts';
-import { whileAlone } from './prune.ts';
 import { removeTree } from './staging.ts';
 import type { Entry, Store } from './store.ts';
 
@@ -130,26 +129,48 @@ export interface Publication {
   readonly movable: boolean;
 }
 
+/** What a build has to do in the output directory. */
+export interface Publishing {
+  readonly publications: readonly Publication[];
+  /** Outputs that are as they should be. */
+  readonly unchanged: readonly OutputRecord[];
+}
+
 /**
- * Puts results into the output directory. Each one is completed beside its place and renamed into it, so the previous one
- * stays until then. Large files and directories are moved out of the store; see moved.ts.
+ * Puts results into the output directory, and the file of digests over all outputs. All are completed beside their places
+ * first, so that the previous ones stay, all of them, until then; after that nothing can be interrupted. Large files and
+ * directories are moved out of the store; see moved.ts. Gives the records of all outputs.
  * @throws MkimgError `output-exists` for a directory that mkimg did not make.
  */
 export async function publish(
-  publications: readonly Publication[],
+  { publications, unchanged }: Publishing,
   target: PublishTarget,
   scope: PublishScope,
 ): Promise<readonly OutputRecord[]> {
   const records = outputRecords(scope.store.layout.state);
-  const written: OutputRecord[] = [];
+  await using prepared = new Resources();
+  const placements: (readonly [Publication, Placement])[] = [];
   for (const publication of publications) {
     scope.signal.throwIfAborted();
     await refuseForeignDirectory(publication.status, target, records);
-    announceLoss(publication.status, scope.events);
-    written.push(await publishOne(publication, target, { ...scope, records }));
+    placements.push([publication, prepared.use(await preparePlacement(publication, target, scope))]);
   }
+  const digested = await digestUnchanged(unchanged, target, records);
+  const files = [...digested.flatMap(({ items }) => items), ...placements.flatMap(([, { files }]) => files)];
+  const checksums = await prepareChecksums(files, target, records);
+  if (checksums !== undefined) prepared.use(checksums);
+  scope.signal.throwIfAborted();
+
+  const written: OutputRecord[] = [];
+  for (const [publication, placement] of placements) {
+    announceLoss(publication.status, scope.events);
+    written.push(await placeOutput(publication, placement, { target, records }));
+  }
+  const last = await checksums?.place();
   await syncDirectory(target.directory);
-  return written;
+  for (const record of digested) emitArtifacts(record, 'unchanged', scope.events);
+  for (const record of [...written, ...(last ?? [])]) emitArtifacts(record, 'built', scope.events);
+  return [...digested, ...written];
 }
 
 /** What stands in the way of an output or its link must be mkimg's own: that of another format, for example. */
@@ -179,38 +200,26 @@ function announceLoss({ output, state }: OutputStatus, events: EventSink): void 
   });
 }
 
-interface Publishing extends PublishScope {
+interface Places {
+  readonly target: PublishTarget;
   readonly records: OutputRecords;
 }
 
-async function publishOne(
-  publication: Publication,
-  target: PublishTarget,
-  scope: Publishing,
+async function placeOutput(
+  { entry, status }: Publication,
+  placement: Placement,
+  { target: { directory, mode }, records }: Places,
 ): Promise<OutputRecord> {
-  const { entry, status } = publication;
-  const { output } = status;
-  const items =
-    entry.record.artifact.type === 'tree'
-      ? [await publishDirectory(publication, target, scope)]
-      : await publishFiles(publication, target, scope);
-  if (output.link !== undefined) {
-    await makeWay(itemPath(target.directory, output.link));
-    await placing.placeLink(target.directory, output.link, output.name);
-    items.push(await describeItem(target.directory, output.link));
+  const { name, link } = status.output;
+  const items = [...(await placement.place())];
+  if (link !== undefined) {
+    await makeWay(itemPath(directory, link));
+    await placing.placeLink(directory, link, name);
+    items.push(await describeItem(directory, link));
   }
-  const { directory, mode } = target;
-  const record: OutputRecord = {
-    format: 1,
-    directory,
-    name: output.name,
-    key: entry.record.key,
-    mode,
-    items,
-  };
+  const record: OutputRecord = { format: 1, directory, name, key: entry.record.key, mode, items };
   await removeVanished(status.record, record);
-  await scope.records.write(record);
-  emitArtifacts(record, 'built', scope.events);
+  await records.write(record);
   return record;
 }
 
@@ -222,127 +231,6 @@ async function removeVanished(previous: OutputRecord | undefined, current: Outpu
   }
 }
 
-async function publishFiles(
-  publication: Publication,
-  target: PublishTarget,
-  scope: Publishing,
-): Promise<PublishedItem[]> {
-  const { entry, status } = publication;
-  const { artifact } = entry.record;
-  if (artifact.type === 'tree') throw new Error('internal: a tree is not a file');
-  const items: PublishedItem[] = [];
-  for (const file of artifact.files) {
-    const single = artifact.type === 'file';
-    const name = single ? status.output.name : `${status.output.name}.${file.name}`;
-    const source = single ? entry.path : hostPath(join(entry.path, file.name));
-    const large = single && publication.movable && file.bytes >= movedBytes;
-    await publishFile({ source, name, moved: large ? entry : undefined }, target, scope);
-    const item = await describeItem(target.directory, name);
-    items.push(file.sha256 === undefined ? item : { ...item, sha256: file.sha256 });
-  }
-  return items;
-}
-
-// Below this a copy costs a moment, and the store stays complete.
-const movedBytes = 64 << 20;
-
-interface FileToPublish {
-  readonly source: HostPath;
-  readonly name: string;
-  /** The entry that the file may be moved out of. */
-  readonly moved: Entry | undefined;
-}
-
-async function publishFile(file: FileToPublish, target: PublishTarget, scope: Publishing): Promise<void> {
-  const place = itemPath(target.directory, file.name);
-  // Moved there by an earlier build, and still the same.
-  if (file.source === place) {
-    await chmod(place, target.mode);
-    return;
-  }
-  const temporary = placing.temporaryName(target.directory, file.name);
-  try {
-    const putInPlace = async (): Promise<void> => {
-      await makeWay(place);
-      await placing.placeFile(temporary, place, target.mode);
-    };
-    const moved =
-      file.moved !== undefined &&
-      (await moveOut({ entry: file.moved, source: file.source, temporary, place }, scope, putInPlace));
-    if (moved) return;
-    await placing.copyFileCheaply(file.source, temporary, scope.signal);
-    await putInPlace();
-  } catch (error) {
-    await removeTree(temporary);
-    throw error;
-  }
-}
-
-/** A directory that an earlier build of another format left under this name; foreign ones were refused before. */
-async function makeWay(place: HostPath): Promise<void> {
-  if (await placing.isPlainDirectory(place)) await removeTree(place);
-}
-
-interface Move {
-  readonly entry: Entry;
-  readonly source: HostPath;
-  readonly temporary: HostPath;
-  readonly place: HostPath;
-}
-
-/**
- * Moves an artifact out of the store and notes where it went; false where it has to be copied: it is not in the store any
- * more, stands on another file system, or another build runs that may be about to read it.
- */
-async function moveOut(
-  { entry, source, temporary, place }: Move,
-  scope: PublishScope,
-  putInPlace: () => Promise<void>,
-): Promise<boolean> {
-  if (!isInStore(entry, scope.store)) return false;
-  let moved = false;
-  await whileAlone(scope, async () => {
-    moved = await placing.moveIfSameFileSystem(source, temporary);
-    if (!moved) return;
-    await putInPlace();
-    await scope.store.recordMove(entry.record.key, place);
-  });
-  return moved;
-}
-
-function isInStore(entry: Entry, { layout }: Store): boolean {
-  return entry.path.startsWith(`${entryPath(layout, entry.record.key)}/`);
-}
-
-async function publishDirectory(
-  { entry, status, movable }: Publication,
-  target: PublishTarget,
-  scope: Publishing,
-): Promise<PublishedItem> {
-  const { name } = status.output;
-  const { layers } = entry.record;
-  if (layers.length !== 1)
-    throw new Error(`internal: the output ${name} is a tree of ${layers.length} layers`);
-  const place = itemPath(target.directory, name);
-  if (entry.path !== place) {
-    const temporary = placing.temporaryName(target.directory, name);
-    try {
-      const putInPlace = (): Promise<void> => placing.placeDirectory(temporary, target.directory, name);
-      const moved =
-        movable && (await moveOut({ entry, source: entry.path, temporary, place }, scope, putInPlace));
-      if (!moved) {
-        await mkdir(temporary);
-        await scope.copyTree(entry.path, temporary);
-        await putInPlace();
-      }
-    } catch (error) {
-      await removeTree(temporary);
-      throw error;
-    }
-  }
-  return { ...(await describeItem(target.directory, name)), bytes: entry.record.bytes };
-}
-
 /** Tells the user about each file of an output. */
 export function emitArtifacts(
   { directory, items }: OutputRecord,
@@ -352,48 +240,4 @@ export function emitArtifacts(
   for (const { name, type, bytes } of items) {
     if (type !== 'link') events.emit({ type: 'artifact', name, path: join(directory, name), bytes, state });
   }
-}
-
-/** Writes the file of digests over all files in `published`, if it is not there already as it should be. */
-export async function publishChecksums(
-  published: readonly OutputRecord[],
-  target: PublishTarget,
-  scope: Pick<PublishScope, 'store' | 'events'>,
-): Promise<void> {
-  const { checksumFile, directory, mode } = target;
-  if (checksumFile === undefined) return;
-  const records = outputRecords(scope.store.layout.state);
-  const lines: string[] = [];
-  for (const record of published) {
-    const digested = await withDigests(record);
-    if (digested !== record) await records.write(digested);
-    lines.push(...digested.items.flatMap(checksumLine));
-  }
-  const text = lines.sort(byBytes).join('');
-  const key = stepKey(sha256(text));
-  const previous = await records.read(directory, checksumFile);
-  const wanted = { directory, name: checksumFile, key, mode };
-  if ((await outputState(wanted, previous)) === 'current') return;
-  const temporary = placing.temporaryName(directory, checksumFile);
-  await writeFile(temporary, text, { flag: 'wx' });
-  await placing.placeFile(temporary, itemPath(directory, checksumFile), mode);
-  const record: OutputRecord = { ...wanted, format: 1, items: [await describeItem(directory, checksumFile)] };
-  await records.write(record);
-  emitArtifacts(record, 'built', scope.events);
-}
-
-async function withDigests(record: OutputRecord): Promise<OutputRecord> {
-  if (record.items.every(({ type, sha256: digest }) => type !== 'file' || digest !== undefined))
-    return record;
-  const items: PublishedItem[] = [];
-  for (const item of record.items) {
-    const known = item.type !== 'file' || item.sha256 !== undefined;
-    items.push(known ? item : { ...item, sha256: await fileDigest(join(record.directory, item.name)) });
-  }
-  return { ...record, items };
-}
-
-/** As sha256sum(1) writes and checks it, in binary mode as mkosi does. */
-function checksumLine({ name, sha256: digest }: { name: string; sha256?: Sha256 }): string[] {
-  return digest === undefined ? [] : [`${digest} *${name}\n`];
 }

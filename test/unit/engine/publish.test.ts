@@ -226,6 +226,42 @@ describe('publishing several files', () => {
   });
 });
 
+test('outputs change together: one that cannot be completed leaves all previous ones as they were', async () => {
+  await using cache = await testCache();
+  const checksumFile = 'out.SHA256SUMS';
+  const { directory, environment, target } = await project(cache, { checksumFile });
+  const plan = (content: string): Plan =>
+    planOf(
+      [
+        step('main/compress', 'compress', { text: content }),
+        step('main/pack-directory', 'pack-directory', { name: content }),
+      ],
+      [
+        { from: ref('main/compress', 'file'), name: 'out' },
+        { from: ref('main/pack-directory', 'tree'), name: 'first' },
+        { from: ref('main/pack-directory', 'tree'), name: 'second' },
+      ],
+    );
+  const copyTree = (source: string, to: string): Promise<void> => cp(source, to, { recursive: true });
+  await build(plan('one'), environment, { target, copyTree, renew: false });
+  const names = (await readdir(directory)).sort();
+  const sums = await readFile(join(directory, checksumFile), 'utf8');
+  const stop = new AbortController();
+  const interrupt = (): Promise<void> => {
+    stop.abort();
+    return Promise.reject(new Error('stopped'));
+  };
+  const interrupted = { ...environment, signal: stop.signal };
+  const failing = build(plan('two'), interrupted, { target, copyTree: interrupt, renew: false });
+  await expect(failing).rejects.toThrow();
+  expect((await readdir(directory)).sort()).toEqual(names);
+  expect(await readFile(join(directory, 'out'), 'utf8')).toBe('one');
+  expect(await readFile(join(directory, checksumFile), 'utf8')).toBe(sums);
+  expect(await readdir(join(directory, 'first'))).toEqual(['one']);
+  await build(plan('two'), environment, { target, copyTree, renew: false });
+  expect(await readFile(join(directory, checksumFile), 'utf8')).toBe(`${sha256('two')} *out\n`);
+});
+
 describe('publishing a directory', () => {
   const treePlan = (name: string): Plan =>
     planOf(
