@@ -1,17 +1,42 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { settingsReference } from '../../scripts/docs.mjs';
 import { helpText } from '../../src/cli/help.ts';
 import { defaultVerb, verbs } from '../../src/cli/verbs.ts';
 import * as table from '../../src/config/settings/table.ts';
 
-const file = (path: string): string => readFileSync(resolve(import.meta.dirname, '../..', path), 'utf8');
+const at = (path: string): string => resolve(import.meta.dirname, '../..', path);
+const file = (path: string): string => readFileSync(at(path), 'utf8');
 
 describe('docs/settings.md', () => {
   it('is what `npm run docs` writes', () => {
     expect(file('docs/settings.md')).toBe(settingsReference(table));
   });
+});
+
+describe('the documentation', () => {
+  const pages = ['README.md', ...readdirSync(at('docs')).map((name) => `docs/${name}`)];
+
+  it.each(pages)('%s links to what there is', (page) => {
+    const text = file(page);
+    for (const [, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+      const path = target === '' ? page : resolve(dirname(at(page)), target);
+      expect(existsSync(resolve(at('.'), path)), target).toBe(true);
+      if (anchor !== undefined)
+        expect(headings(target === '' ? text : readFileSync(path, 'utf8'))).toContain(anchor);
+    }
+  });
+
+  /** Anchors of the headings, as GitHub makes them. */
+  function headings(text: string): readonly string[] {
+    return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  }
 });
 
 describe('the verbs', () => {
