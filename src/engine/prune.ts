@@ -118,7 +118,7 @@ export async function prune(store: Store, limits: PruneLimits, signal: AbortSign
   await using _lock = await acquireLock(await pruneLock(state), { signal });
   await removeStaleStages(staging);
   const running = await runningBuilds(runningDirectory(state));
-  const usedSince = Math.min(...running.map(({ since }) => since));
+  const usedSince = Math.min(...running.map(({ since }) => since)) - clockSlack;
   const entries = await listEntries(store);
   const doomed = chooseDoomed(entries, limits);
   const { removable, inUse } = withoutNeeded(entries, doomed, usedSince);
@@ -130,6 +130,9 @@ export async function prune(store: Store, limits: PruneLimits, signal: AbortSign
   }
   return { removed: removable.length, bytes, inUse };
 }
+
+// The two times compared come from different clocks (the kernel's coarse one, and ours in whole milliseconds).
+const clockSlack = 1000;
 
 /** Which entries the limits name. `entries` stand in order of last use. */
 export function chooseDoomed(
