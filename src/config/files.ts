@@ -1,6 +1,6 @@
 import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { byBytes } from '../base/canonical.ts';
-import { isErrno } from '../base/errors.ts';
+import { ConfigurationError, isErrno } from '../base/errors.ts';
 
 /** What reading a configuration may ask of the disk. */
 export interface ConfigFiles {
@@ -8,7 +8,7 @@ export interface ConfigFiles {
   stat(path: string): FileFacts | undefined;
   /** Names in a directory, sorted by bytes; empty when it is none. */
   list(path: string): readonly string[];
-  /** @throws when it cannot be read. */
+  /** @throws ConfigurationError when it cannot be read; so do the others where a directory is closed. */
   read(path: string): string;
   /** The path without symlinks; it must exist. */
   realPath(path: string): string;
@@ -24,7 +24,7 @@ export interface FileFacts {
 /** The files of this machine. */
 export const hostFiles: ConfigFiles = {
   stat: (path) => {
-    const facts = orUndefined(() => statSync(path));
+    const facts = orUndefined(path, () => statSync(path));
     if (facts === undefined) return undefined;
     return {
       directory: facts.isDirectory(),
@@ -32,8 +32,8 @@ export const hostFiles: ConfigFiles = {
       openToOthers: (facts.mode & 0o007) !== 0,
     };
   },
-  list: (path) => (orUndefined(() => readdirSync(path)) ?? []).sort(byBytes),
-  read: (path) => readFileSync(path, 'utf8'),
+  list: (path) => (orUndefined(path, () => readdirSync(path)) ?? []).sort(byBytes),
+  read: (path) => allowed(path, () => readFileSync(path, 'utf8')),
   realPath: (path) => realpathSync(path),
 };
 
@@ -47,11 +47,26 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function orUndefined<T>(look: () => T): T | undefined {
+function orUndefined<T>(path: string, look: () => T): T | undefined {
   try {
-    return look();
+    return allowed(path, look);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;
   }
+}
+
+function allowed<T>(path: string, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (isErrno(error, 'EACCES', 'EPERM')) throw unreadable(path, 'permission denied');
+    if (isErrno(error, 'EISDIR')) throw unreadable(path, 'it is a directory');
+    throw error;
+  }
+}
+
+function unreadable(path: string, reason: string): ConfigurationError {
+  const message = `cannot read ${path}: ${reason}`;
+  return new ConfigurationError([{ severity: 'error', code: 'unreadable-file', message }]);
 }
