@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { constants } from 'node:os';
 import { hostPath } from '../base/brand.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
 import { ConfigurationError, isErrno, MkimgError } from '../base/errors.ts';
@@ -14,8 +13,11 @@ import { createReporter } from './reporters/index.ts';
 import { defaultVerb, verbs } from './verbs.ts';
 import { productVersion } from './version.ts';
 
-/** Exit codes; see design: 0 done, 1 build or boot test failed, 2 usage or configuration, 130 interrupted. */
-const exitCodes = { build: 1, usage: 2, interrupted: 130 } as const;
+/**
+ * Exit codes; see design: 0 done, 1 build or boot test failed, 2 usage or configuration, 130 interrupted; 141 as a shell
+ * says of a program that SIGPIPE ended.
+ */
+const exitCodes = { build: 1, usage: 2, interrupted: 130, unread: 141 } as const;
 
 const interruptingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -28,8 +30,7 @@ const sameWishMilliseconds = 1000;
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
-  quitWhenNobodyReads(process.stdout);
-  quitWhenNobodyReads(process.stderr);
+  const unread = whenNobodyReads(process.stdout, process.stderr);
   const parsed = parseArguments(argv, {
     verbs,
     flags: flagRows,
@@ -49,17 +50,18 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(helpText(verbs, flagRows, command.verb));
     return 0;
   }
-  return runCommand(command);
+  const exitCode = await runCommand(command, unread);
+  return unread.aborted ? exitCodes.unread : exitCode;
 }
 
-async function runCommand(command: Command): Promise<number> {
+async function runCommand(command: Command, unread: AbortSignal): Promise<number> {
   // Standard output belongs to the answer of verbs that give one.
   const eventStream = command.verb?.answers === true ? process.stderr : process.stdout;
   await using reporter = createReporter(command.options, process.stderr, eventStream);
   try {
-    if (command.eventsFile === undefined) return await runVerb(command, reporter);
+    if (command.eventsFile === undefined) return await runVerb(command, reporter, unread);
     await using log = openEventLog(command.eventsFile);
-    return await runVerb(command, teeEvents(reporter, log));
+    return await runVerb(command, teeEvents(reporter, log), unread);
   } catch (error) {
     // runVerb() reports what its verb throws: only opening the log can end here.
     reportFailure(error, { events: reporter, command, interrupted: false });
@@ -67,11 +69,12 @@ async function runCommand(command: Command): Promise<number> {
   }
 }
 
-async function runVerb(command: Command, events: EventSink): Promise<number> {
+async function runVerb(command: Command, events: EventSink, unread: AbortSignal): Promise<number> {
   if (command.verb === undefined) throw new Error('internal: neither a verb nor help nor version');
   const started = performance.now();
   const abort = new AbortController();
   using _signals = abortOnSignals(abort);
+  unread.addEventListener('abort', () => abort.abort(interruption('nobody reads the output')));
   events.emit({ type: 'run-started', verb: command.verb.name, version: await productVersion() });
   let exitCode: number;
   try {
@@ -107,7 +110,7 @@ function abortOnSignals(abort: AbortController): Disposable {
   const handlers = interruptingSignals.map((signal) => {
     const handler = (): void => {
       first ??= performance.now();
-      abort.abort(new MkimgError('interrupted', `interrupted by ${signal}`, { class: 'interrupted' }));
+      abort.abort(interruption(`interrupted by ${signal}`));
       if (performance.now() - first < sameWishMilliseconds) return;
       process.removeListener(signal, handler);
       process.kill(process.pid, signal);
@@ -122,12 +125,23 @@ function abortOnSignals(abort: AbortController): Disposable {
   };
 }
 
-/** `mkimg summary | head` must not end in a stack trace: do as other programs do when the reader is gone. */
-function quitWhenNobodyReads(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error) => {
-    if (!isErrno(error, 'EPIPE')) throw error;
-    process.exit(128 + constants.signals.SIGPIPE);
-  });
+function interruption(message: string): MkimgError {
+  return new MkimgError('interrupted', message, { class: 'interrupted' });
+}
+
+/**
+ * Aborted when the reader of a stream is gone, as in `mkimg build 2>&1 | head`. SIGPIPE would end other programs; a build
+ * has to clear away what it began.
+ */
+function whenNobodyReads(...streams: readonly NodeJS.WriteStream[]): AbortSignal {
+  const unread = new AbortController();
+  for (const stream of streams) {
+    stream.on('error', (error) => {
+      if (!isErrno(error, 'EPIPE', 'ERR_STREAM_DESTROYED')) throw error;
+      unread.abort();
+    });
+  }
+  return unread.signal;
 }
 
 function exitCodeOf(error: unknown): number {
@@ -144,7 +158,7 @@ interface FailureContext {
 function reportFailure(error: unknown, context: FailureContext): void {
   const { events, command } = context;
   if (context.interrupted) {
-    report(new MkimgError('interrupted', 'interrupted', { class: 'interrupted' }), events);
+    report(interruption('interrupted'), events);
   } else if (error instanceof ConfigurationError) {
     if (!command.options.json) process.stderr.write(formatDiagnostics(error.diagnostics));
     else for (const diagnostic of error.diagnostics) emitDiagnostic(events, diagnostic);

@@ -176,6 +176,18 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   },
 );
 
+it('a reader that goes away ends the build as SIGPIPE ends other programs, but cleanly', async () => {
+  const project = await bench.project(settings('tar', 'PostInstallationScripts=go.sh'), {
+    'go.sh': '#!/bin/sh\nsleep 1\n',
+  });
+  const prefix = ['bash', '-c', '"$@" 2>&1 | head -n 1; exit "${PIPESTATUS[0]}"', 'bash'];
+  const result = await bench.run(project, ['build'], { prefix });
+  expect(result.code).toBe(141);
+  expect(result.stdout.split('\n')).toHaveLength(2);
+  expect(await bench.leftovers()).toEqual([]);
+  expect(await outputs(project)).toEqual({});
+});
+
 describe('publishing', () => {
   async function startPublishing(project: HostPath): Promise<RunningMkimg> {
     await writeFile(
