@@ -44,6 +44,13 @@ export function followSteps(steps: RunningSteps, event: RunEvent, now: number): 
   }
 }
 
+/** Whole seconds, from the first on: anything finer would only flicker. */
+function waited(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  if (seconds === 0) return '';
+  return `  ${seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000)}`;
+}
+
 function progressText({ done, total, unit, note }: Extract<RunEvent, { type: 'step-progress' }>): string {
   const show = unit === 'bytes' ? formatBytes : String;
   const amount = total === undefined ? show(done) : `${show(done)} of ${show(total)}`;
@@ -62,7 +69,7 @@ export interface Frame {
 export function liveText(steps: RunningSteps, { spinner, now, width, paint }: Frame): string {
   return [...steps.values()]
     .map(({ label, since, progress, output }) => {
-      const head = `${spinner}  ${printable(label)}  ${formatDuration(Math.floor((now - since) / 1000) * 1000 || 0)}`;
+      const head = `${spinner}  ${printable(label)}${waited(now - since)}`;
       const rest = [progress, output].filter((text) => text !== '').map(printable);
       const room = Math.max(0, width - head.length - 3);
       const tail = rest.join('  ').slice(0, room);

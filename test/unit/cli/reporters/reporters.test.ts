@@ -99,7 +99,7 @@ describe('the live display', () => {
       2000,
     );
     expect(liveText(steps, frame)).toBe(
-      '-  main: install packages  11.0 s  12 of 106  Setting up \\x1b'.slice(0, 59),
+      '-  main: install packages  11 s  12 of 106  Setting up \\x1b'.slice(0, 59),
     );
     for (const width of [10, 30, 59, 200]) {
       expect(liveText(steps, { ...frame, width }).length).toBeLessThan(width);
