@@ -1,5 +1,5 @@
 /** Ctrl-C, SIGTERM and SIGKILL in each phase of a build: nothing runs on, nothing is left, nothing is lost. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import type { RunningMkimg } from '../helpers/cli.ts';
-import { until } from '../helpers/cli.ts';
+import { mkimgProgram, until } from '../helpers/cli.ts';
 import type { ImageBench } from '../helpers/image-bench.ts';
 import { imageBench, processesOf } from '../helpers/image-bench.ts';
 
@@ -175,6 +175,56 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     await expectInterrupted(phase, { signal, whom: 'process' }, project);
   },
 );
+
+describe('at a terminal', () => {
+  /** A build in its script step, below script(1), which makes a terminal and hands on what it reads. */
+  async function startAtTerminal(project: HostPath) {
+    const command = [
+      'exec',
+      process.execPath,
+      mkimgProgram,
+      '-C',
+      project,
+      '--tools-tree',
+      bench.tools,
+      'build',
+    ];
+    const terminal = spawn('script', ['-qfec', command.join(' '), '/dev/null'], {
+      env: { ...bench.env, PATH: process.env['PATH'], LANG: 'C.UTF-8', TERM: 'xterm', SHELL: '/bin/sh' },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    const screen = { text: '' };
+    terminal.stdout.setEncoding('utf8').on('data', (text: string) => (screen.text += text));
+    const ended = new Promise<number | null>((done) => terminal.on('close', done));
+    await until(() => sleeps('54321.75'));
+    return { terminal, screen, ended };
+  }
+
+  it('Ctrl-C leaves the screen in order, and nothing else', async () => {
+    const project = await bench.project(settings('tar', 'PostInstallationScripts=go.sh'), {
+      'go.sh': sleepingScript,
+    });
+    const { terminal, screen, ended } = await startAtTerminal(project);
+    terminal.stdin.write('\u0003');
+    expect(await ended).toBe(130);
+    expect(screen.text).toContain('run post-installation scripts');
+    expect(screen.text).toContain('interrupted\r\n');
+    // The cursor was hidden, and is shown again at the end.
+    expect(screen.text.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.text.lastIndexOf('\u001b[?25l'));
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it('that is closed the build ends', async () => {
+    const project = await bench.project(settings('tar', 'PostInstallationScripts=go.sh'), {
+      'go.sh': sleepingScript,
+    });
+    const { terminal, ended } = await startAtTerminal(project);
+    terminal.kill('SIGKILL');
+    await ended;
+    await until(async () => (await processesOf(bench.directory)).length === 0);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+});
 
 it('a reader that goes away ends the build as SIGPIPE ends other programs, but cleanly', async () => {
   const project = await bench.project(settings('tar', 'PostInstallationScripts=go.sh'), {
