@@ -137,7 +137,8 @@ function whenNobodyReads(...streams: readonly NodeJS.WriteStream[]): AbortSignal
   const unread = new AbortController();
   for (const stream of streams) {
     stream.on('error', (error) => {
-      if (!isErrno(error, 'EPIPE', 'ERR_STREAM_DESTROYED')) throw error;
+      // EIO: the terminal was closed.
+      if (!isErrno(error, 'EPIPE', 'EIO', 'ERR_STREAM_DESTROYED')) throw error;
       unread.abort();
     });
   }

@@ -21,7 +21,8 @@ export function createReporter(
   jsonStream: NodeJS.WritableStream = process.stdout,
 ): Reporter {
   if (options.json) return jsonReporter(jsonStream);
-  const isScreen = stderr.isTTY && process.env['TERM'] !== 'dumb';
+  // A serial line does not know its size, and says 0.
+  const isScreen = stderr.isTTY && process.env['TERM'] !== 'dumb' && stderr.columns > 0;
   return isScreen ? terminalReporter(stderr, options) : plainReporter(stderr, options);
 }
 
