@@ -31,6 +31,8 @@ interface Phase {
   readonly files?: Readonly<Record<string, string>>;
   readonly stallAt?: RegExp;
   readonly flags?: readonly string[];
+  /** Milliseconds between the moment that `reached` waits for and the signal; 100 by default. */
+  readonly delay?: number;
   readonly reached: (running: RunningMkimg, project: HostPath) => Promise<void>;
 }
 
@@ -69,12 +71,14 @@ const phases: readonly Phase[] = [
     name: 'packing',
     change: 'ExtraTrees=big\n[Output]\nCompressOutput=xz',
     reached: (running) => running.said('begin  main: pack tar'),
+    delay: 0,
   },
   {
     name: 'making a disk',
     format: 'disk',
     change: 'ExtraTrees=big',
     reached: (running) => running.said('begin  main: build disk image'),
+    delay: 0,
   },
 ];
 
@@ -115,7 +119,7 @@ async function interrupted(phase: Phase, project: HostPath, kill: (running: Runn
   const running = await bench.start(project, ['build', ...(phase.flags ?? [])]);
   try {
     await phase.reached(running, project);
-    await sleep(100);
+    await sleep(phase.delay ?? 100);
     kill(running);
     return await running.ended;
   } finally {
@@ -180,7 +184,8 @@ describe('at a terminal', () => {
   /** A build in its script step, below script(1), which makes a terminal and hands on what it reads. */
   async function startAtTerminal(project: HostPath) {
     const command = [
-      'exec',
+      ...['stty', 'cols', '80', 'rows', '24', '&&', 'exec'],
+
       process.execPath,
       mkimgProgram,
       '-C',
