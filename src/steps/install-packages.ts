@@ -18,11 +18,13 @@ import { installedPackages } from './installed-packages.ts';
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
-  version: 1,
+  version: 2,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
     { tool: 'xargs', reason: 'extracting packages on all processors' },
+    { tool: 'find', reason: 'setting the times of directories' },
+    { tool: 'touch', reason: 'setting the times of directories' },
   ],
 
   async run(inputs, root, context) {

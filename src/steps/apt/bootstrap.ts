@@ -52,14 +52,19 @@ export async function extractPackages(
   options: { readonly documentation: boolean; readonly context: BuildContext },
 ): Promise<void> {
   const { context, documentation } = options;
+  const buildroot = { source: root, target: '/buildroot', mode: 'dev' } as const;
   await context.sandbox.run({
     tool: 'xargs',
     argv: extractArgv(context.jobs, documentation),
     input: packages.map((entry) => `/packages/${entry.sha256}.deb\0`).join(''),
-    mounts: [
-      { source: context.packagePool, target: '/packages', mode: 'ro' },
-      { source: root, target: '/buildroot', mode: 'dev' },
-    ],
+    mounts: [{ source: context.packagePool, target: '/packages', mode: 'ro' }, buildroot],
     purpose: 'extracting the base packages',
+  });
+  // Whether a directory keeps the time of its package depends on which of two packages came last.
+  await context.sandbox.run({
+    tool: 'find',
+    argv: ['/buildroot', '-type', 'd', '-exec', 'touch', '{}', '+'],
+    mounts: [buildroot],
+    purpose: 'setting the times of directories',
   });
 }
