@@ -137,6 +137,10 @@ describe.skipIf(!isRoot)('a tree of Debian trixie (needs root)', () => {
     ];
     const [first = '', ...rest] = [...prefix, ...program, ...argv];
     await execute(first, rest, { maxBuffer: 1 << 26 });
+    const [users, roots] = await Promise.all(
+      ['home', 'mine'].map((name) => listingOf(at(`${name}/image.tar`))),
+    );
+    expect(users).toEqual(roots);
     expect(await digestOf(at('home/image.tar'))).toBe(await digestOf(at('mine/image.tar')));
   });
 });
@@ -168,6 +172,13 @@ function difference(mine: ArchiveEntry | undefined, peer: ArchiveEntry | undefin
   return Object.fromEntries(
     names.filter((name) => mine[name] !== peer[name]).map((name) => [name, [mine[name], peer[name]]]),
   );
+}
+
+/** What tar lists: the quickest way to see where two archives differ. */
+async function listingOf(archive: string): Promise<readonly string[]> {
+  const argv = ['--list', '--verbose', '--full-time', '--numeric-owner', '--file', archive];
+  const { stdout } = await execute('tar', argv, { maxBuffer: 1 << 26 });
+  return stdout.split('\n');
 }
 
 async function digestOf(path: string): Promise<string> {
