@@ -202,6 +202,7 @@ describe('at a terminal', () => {
     terminal.stdout.setEncoding('utf8').on('data', (text: string) => (screen.text += text));
     const ended = new Promise<number | null>((done) => terminal.on('close', done));
     await until(() => sleeps('54321.75'));
+    await until(() => screen.text.includes('run post-installation scripts'));
     return { terminal, screen, ended };
   }
 
@@ -212,7 +213,6 @@ describe('at a terminal', () => {
     const { terminal, screen, ended } = await startAtTerminal(project);
     terminal.stdin.write('\u0003');
     expect(await ended).toBe(130);
-    expect(screen.text).toContain('run post-installation scripts');
     expect(screen.text).toContain('interrupted\r\n');
     // The cursor was hidden, and is shown again at the end.
     expect(screen.text.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.text.lastIndexOf('\u001b[?25l'));
