@@ -191,6 +191,13 @@ export interface Reexecution {
 }
 
 /**
+ * Every sandbox gets the machine's own device nodes. As the machine's root a program could change their modes and owners
+ * for everybody (`cp -p FILE /dev/null` does), so they are mounted read-only first; that keeps nobody from writing to them.
+ */
+const guardDevices =
+  'for d in full null random tty urandom zero; do mount --bind --options ro "/dev/$d" "/dev/$d" 2>/dev/null; done; exec "$@"';
+
+/**
  * Runs mkimg again inside its namespace, on the same terminal, and resolves with its exit code (128 + n when signal n
  * ended it). The inner process dies with this one, and its tools die with it, so a `kill -9` leaves nothing running.
  */
@@ -198,6 +205,7 @@ export async function enterNamespace({ mode, main, args }: Reexecution): Promise
   return runAttached({
     argv: [
       ...namespaceArgv(mode),
+      ...(mode === 'root' ? ['sh', '-c', guardDevices, 'sh'] : []),
       ...['setpriv', '--pdeathsig', 'KILL', '--'],
       ...[process.execPath, ...process.execArgv, main, ...args],
     ],

@@ -72,6 +72,8 @@ async function look(mode: PrivilegeMode): Promise<unknown> {
     processes: await shell(mode, 'ls -d /proc/[0-9]* | wc -l'),
     input: await shell(mode, 'cat', { input: 'from outside' }),
     noInput: await shell(mode, 'cat | wc -c'),
+    // With the mode that they have, so that nothing is broken where this works.
+    deviceMode: await shell(mode, 'chmod 0666 /dev/full 2>/dev/null; echo $?'),
     readOnly: await shell(mode, 'touch /usr/x /etc/passwd 2>/dev/null; echo $?'),
     // The first process there is bwrap, with the command line that all users of the machine see.
     commandLine: await shell(mode, 'tr "\\0" " " < /proc/1/cmdline', { env: { SECRET: 'xyzzy' } }),

@@ -95,6 +95,7 @@ describe.each(runners)('as $name', (who) => {
       processes: expect.stringMatching(/^[1-9]$/) as string,
       input: 'from outside',
       noInput: '0',
+      deviceMode: '1',
       readOnly: '1',
       commandLine: expect.not.stringContaining('xyzzy') as string,
     });
