@@ -43,6 +43,10 @@ export interface Codec<T, E = unknown> {
   json(value: T): Json;
   /** JSON Schema of that. */
   readonly schema: Json;
+  /** The items of a value in the form of `json`; undefined when it has not this form. */
+  fromJson?(json: Json): readonly E[] | undefined;
+  /** A list of names: an item `!NAME` takes all items NAME before it back. */
+  readonly removable?: true;
   /** All that may be written, where this is a closed set. */
   readonly choices?: readonly string[];
   /** For values that must not be shown: the value without what is secret in it. */

@@ -10,9 +10,19 @@ import type { TracedText } from './traced-text.ts';
  * - `universal`, `multiversal`: the main image decides for all; `multiversal` for the tools tree as well;
  * - `inherit`: the main image's value is where other images start from;
  * - `initrd-inherit`: the same, for the default initrd only;
- * - `main`: the main image only.
+ * - `main`: the main image only;
+ * - `tools`, `initrd`: set in the main image; the tools tree or the default initrd takes it as the setting whose name
+ *   lacks `ToolsTree` or `Initrd`.
  */
-export type Scope = 'local' | 'universal' | 'multiversal' | 'inherit' | 'initrd-inherit' | 'main';
+export type Scope =
+  | 'local'
+  | 'universal'
+  | 'multiversal'
+  | 'inherit'
+  | 'initrd-inherit'
+  | 'main'
+  | 'tools'
+  | 'initrd';
 
 export interface HostFacts {
   readonly architecture: ArchitectureName;
@@ -44,6 +54,8 @@ export interface ImplicitFile {
   readonly type: 'file' | 'directory' | 'any';
   /** `path`: the file is the value; `content`: its text is; `directory entries`: each file in it is. */
   readonly use: 'path' | 'content' | 'entries';
+  /** Of `entries`: only names with this ending (`.conf`). */
+  readonly ending?: string;
 }
 
 /** Tells whether a condition of [Match] holds for a value. */
@@ -61,6 +73,8 @@ export interface FlagNames {
 
 interface SettingBase {
   readonly scope: Scope;
+  /** Also mkimg.tools.conf may set it. */
+  readonly inTools?: true;
   /** One line for help texts and the manual. */
   readonly summary: string;
   /** What the manual says; Markdown. */
