@@ -8,6 +8,7 @@ import type { StepInputs } from './vocabulary.ts';
 const outputTypes = {
   'resolve-packages': 'file',
   'install-packages': 'tree',
+  'apt-sources': 'tree',
   'remove-packages': 'tree',
   'clean-package-metadata': 'tree',
   'copy-trees': 'tree',

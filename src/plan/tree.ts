@@ -42,6 +42,7 @@ export function planTree(image: PlannedImage): PlannedTree {
     { label: 'resolve packages', ...image.originOption('Packages') },
   );
   const chain = startChain(image, planInstall(image, packages));
+  planAptSources(image, chain);
   planScripts(image, chain, 'prepare');
   planKernelFiles(image, chain);
   planBuild(image, chain, packages);
@@ -89,10 +90,17 @@ function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
       documentation: config.WithDocs,
       bootable: config.Bootable !== false,
       environment: image.environment,
-      aptSources: formatImageSources(image.repositories.repositories),
     },
     { label: 'install packages', keep: true, ...image.originOption('Packages') },
   );
+}
+
+/** A step of its own, so that images with the same packages share their installation wherever these came from. */
+function planAptSources(image: PlannedImage, chain: Chain): void {
+  // Nobody installs packages inside an initrd.
+  if (image.isInitrd) return;
+  const text = formatImageSources(image.repositories.repositories);
+  chain.change('apt-sources', { text }, { label: 'write package sources' });
 }
 
 /** Module and hardware indexes: long to make, and seldom changed by what follows, so they get a layer of their own. */

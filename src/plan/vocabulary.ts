@@ -53,9 +53,9 @@ export interface StepInputs {
     /** Maintainer scripts must not build boot files; always true but for Bootable=no images (mkosi's rule). */
     readonly bootable: boolean;
     readonly environment: Readonly<Record<string, string>>;
-    /** Text of etc/apt/sources.list.d/debian.sources, written if apt is among the packages and the file is not there. */
-    readonly aptSources?: string;
   };
+  /** Writes etc/apt/sources.list.d/debian.sources where apt is installed and the file is not there. */
+  'apt-sources': { readonly base: Ref<'tree'>; readonly text: string };
   'remove-packages': { readonly base: Ref<'tree'>; readonly names: readonly string[] };
   'clean-package-metadata': { readonly base: Ref<'tree'> };
 

@@ -1,4 +1,5 @@
 import type { StepKind } from '../plan/step.ts';
+import { aptSources } from './apt-sources.ts';
 import { autologin } from './autologin.ts';
 import { buildDisk } from './build-disk.ts';
 import { buildUki } from './build-uki.ts';
@@ -37,6 +38,7 @@ import { tmpfiles } from './tmpfiles.ts';
 export const catalogue = {
   'resolve-packages': resolvePackages,
   'install-packages': installPackages,
+  'apt-sources': aptSources,
   'clean-package-metadata': cleanPackageMetadata,
   manifest,
   'remove-packages': removePackages,

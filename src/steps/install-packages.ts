@@ -18,7 +18,7 @@ import { installedPackages } from './installed-packages.ts';
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
-  version: 2,
+  version: 3,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
@@ -48,7 +48,6 @@ export const installPackages: TreeStep<'install-packages'> = {
     );
     if (wanted.length > 0) await dpkg.configurePending({ force: false, triggers: true });
     await checkResult(tree, wanted);
-    await writeAptSources(tree, packages, inputs.aptSources);
   },
 };
 
@@ -115,15 +114,4 @@ async function checkResult(tree: Tree, wanted: readonly ResolvedPackage[]): Prom
   throw new MkimgError('package-failed', `These packages are not fully installed: ${names.join(', ')}.`, {
     items: names,
   });
-}
-
-async function writeAptSources(
-  tree: Tree,
-  packages: readonly ResolvedPackage[],
-  text: string | undefined,
-): Promise<void> {
-  const path = treePath('etc/apt/sources.list.d/debian.sources');
-  const hasApt = packages.some((entry) => entry.name === 'apt');
-  if (text === undefined || !hasApt || (await tree.type(path)) !== undefined) return;
-  await tree.writeText(path, text);
 }

@@ -115,7 +115,6 @@ export class AptBench {
         documentation,
         bootable: true,
         environment: {},
-        aptSources: 'Types: deb\n',
       },
       root,
       await this.context(),
