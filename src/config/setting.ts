@@ -15,14 +15,7 @@ import type { TracedText } from './traced-text.ts';
  *   lacks `ToolsTree` or `Initrd`.
  */
 export type Scope =
-  | 'local'
-  | 'universal'
-  | 'multiversal'
-  | 'inherit'
-  | 'initrd-inherit'
-  | 'main'
-  | 'tools'
-  | 'initrd';
+  'local' | 'universal' | 'multiversal' | 'inherit' | 'initrd-inherit' | 'main' | 'tools' | 'initrd';
 
 export interface HostFacts {
   readonly architecture: ArchitectureName;
@@ -106,6 +99,8 @@ export interface OptionalSettingDefinition<T> extends SettingBase {
 export interface Setting<V> extends SettingBase {
   readonly codec: Codec<V>;
   readonly fallback: Fallback<V>;
+  /** It may have no value: `V` includes undefined. */
+  readonly optional?: true;
   // A method, so that a setting of any type is also a Setting<unknown>.
   match?(value: V, condition: TracedText, context: ParseContext): Result<boolean>;
 }
@@ -119,7 +114,7 @@ export function setting<T>(definition: SettingDefinition<T>): Setting<T> {
 
 /** Declares a setting that may have no value. */
 export function optionalSetting<T>(definition: OptionalSettingDefinition<T>): Setting<T | undefined> {
-  return definition;
+  return { ...definition, optional: true };
 }
 
 /** The same default always. */
