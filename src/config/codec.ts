@@ -18,6 +18,8 @@ export interface ParseContext {
 export interface Entry<E> {
   readonly value: E;
   readonly origin: Origin;
+  /** It takes all equal items before it back (`!vim` in Packages=) and is none itself. Only where the codec is `removable`. */
+  readonly removes?: true;
 }
 
 /**
@@ -49,6 +51,8 @@ export interface Codec<T, E = unknown> {
   readonly removable?: true;
   /** All that may be written, where this is a closed set. */
   readonly choices?: readonly string[];
+  /** Those of the choices that mkosi knows and mkimg has no effect for yet: they can be shown, but not planned with. */
+  readonly later?: readonly string[];
   /** For values that must not be shown: the value without what is secret in it. */
   redact?(value: T): T;
   /** The items that stand for a file which was picked up by its name; not through text, where blanks would split it. */
@@ -61,7 +65,9 @@ export interface ScalarOptions<T> {
   readonly kind: string;
   readonly schema: Json;
   readonly choices?: readonly string[];
+  readonly later?: readonly string[];
   readonly redact?: (value: T) => T;
+  readonly fromJson?: NonNullable<Codec<T, T>['fromJson']>;
   readonly fromFile?: NonNullable<Codec<T, T>['fromFile']>;
   readonly parse: (text: TracedText, context: ParseContext) => Result<T>;
   readonly show: (value: T) => string;
