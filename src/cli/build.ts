@@ -17,6 +17,9 @@ import type { Verb, VerbContext } from './verb.ts';
 export const buildVerb: Verb = {
   name: 'build',
   summary: 'Build the image, as far as it is not up to date',
+  doc: `Plans the images, takes from the cache what is still valid, runs the other steps and puts the outputs into the output
+directory, complete or not at all. Without a change it answers in a moment. \`-f\` makes the outputs again, \`-ff\` everything
+that the images are made of. Words after \`--\` go to build scripts.`,
   options: [
     {
       name: 'refresh',

@@ -22,6 +22,10 @@ const defaultAge = 30 * day;
 export const cacheVerb: Verb = {
   name: 'cache',
   summary: 'Show what the cache holds; `cache prune` trims it, `cache verify` checks it',
+  doc: `\`cache\` lists what is stored and how much room it takes, \`cache prune\` removes what was not used for a month (or as
+the options say), and \`cache verify\` compares every result with its record and removes what is damaged. Nothing that a
+running build uses is removed.`,
+  words: { usage: '[list|prune|verify]', choices: ['list', 'prune', 'verify'] },
   answers: true,
   options: [
     {

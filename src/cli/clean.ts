@@ -19,6 +19,8 @@ import type { Verb, VerbContext } from './verb.ts';
 export const cleanVerb: Verb = {
   name: 'clean',
   summary: 'Remove the outputs of earlier builds; with -f also their results in the cache',
+  doc: `Removes what earlier builds put into the output directory, by their records: other files stay. With \`-f\` the stored
+results that the outputs came from go as well.`,
   options: [],
   run: async (context) => {
     const { main } = await readProject(context);

@@ -37,6 +37,8 @@ Autologin=yes
 export const initVerb: Verb = {
   name: 'init',
   summary: `Write a small ${fileName} to start from`,
+  doc: `Writes an \`mkimg.conf\` with comments for a small image of Debian that boots, into the directory that \`-C\` names (by
+default the current one). It never overwrites a configuration.`,
   options: [],
   run: async ({ options, events }) => {
     const { directory } = options;

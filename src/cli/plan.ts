@@ -12,6 +12,9 @@ import type { Verb, VerbContext } from './verb.ts';
 export const planVerb: Verb = {
   name: 'plan',
   summary: 'Show the steps of a build and which of them would run',
+  doc: `Prints the steps of a build in their order, each with what would happen to it: \`stored\` (its result is there),
+\`run\`, \`may run\` (that depends on steps before it) or \`-\` (nobody needs it). \`--why STEP\` names the inputs of a step
+that changed since it last ran. Nothing is run.`,
   answers: true,
   options: [
     { name: 'why', takesValue: true, summary: 'Name the inputs of a step that changed since it ran' },

@@ -18,6 +18,9 @@ const nameWidth = 26;
 export const summaryVerb: Verb = {
   name: 'summary',
   summary: 'Show the settings that are in effect',
+  doc: `Prints each image with the settings that differ from their defaults, and those that are worth knowing in any case.
+\`--json\` prints all settings in the form that mkosi uses (\`mkimg schema\` describes it), \`--origin\` adds where each value came
+from. Passwords and the like are shown as \`***\`. Nothing is run.`,
   answers: true,
   options: [
     { name: 'origin', takesValue: false, summary: 'Say where each value came from' },

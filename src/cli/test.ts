@@ -12,6 +12,8 @@ export function testVerb(hooks: RuntimeHooks): Verb {
   return {
     name: 'test',
     summary: 'Boot the image in QEMU and check that it comes up',
+    doc: `Boots the image without a terminal, waits until systemd says that it is up, and shuts it down. Exit code 1 if it does
+not come up in time or if units failed; the report names them and shows the end of the console.`,
     answers: true,
     options: [{ name: 'timeout', takesValue: true, summary: 'Seconds until the boot counts as failed' }],
     run: async (context) => {

@@ -22,6 +22,9 @@ import type { Verb, VerbContext } from './verb.ts';
 export const toolsVerb: Verb = {
   name: 'tools',
   summary: "Make mkimg's own tools tree (`build` or `vm`) and say where it is",
+  doc: `Makes the tree of programs that builds (\`build\`) or virtual machines (\`vm\`) need where the host has none that are
+new enough, and prints its path. Builds do this by themselves; the verb prepares a machine ahead of time.`,
+  words: { usage: '[build|vm]', choices: ['build', 'vm'] },
   options: [{ name: 'quiet', takesValue: false, summary: 'Do not print where it is' }],
   answers: true,
   run: runTools,

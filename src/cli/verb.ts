@@ -42,11 +42,22 @@ export interface VerbOption {
   readonly summary: string;
 }
 
+export interface VerbWords {
+  /** As the usage line shows them: `[SETTING]`. */
+  readonly usage: string;
+  /** What the first one can be; a function where the list takes a while to make. */
+  readonly choices: readonly string[] | (() => readonly string[]);
+}
+
 /** One command of mkimg; each lives in a file of its own and is listed in verbs.ts. */
 export interface Verb {
   readonly name: string;
   readonly aliases?: readonly string[];
   readonly summary: string;
+  /** What the manual says; Markdown. */
+  readonly doc?: string;
+  /** The words that it takes after its name. */
+  readonly words?: VerbWords;
   readonly options: readonly VerbOption[];
   /** With --json it prints one JSON document, so that events go to standard error; other verbs print events only. */
   readonly answers?: boolean;
