@@ -23,16 +23,28 @@ const headerSize = 110;
 const maximumNameSize = 4096;
 
 /**
- * Reads a `newc` archive that begins at `start`, strictly: magic, digits, alignment, zero padding and name ends are
- * checked as the kernel's unpacker needs them. Returns the offset behind the trailer and its padding to 4 bytes.
+ * How much of the format must hold. `strict` is what mkimg writes: every field, zero padding, a trailer. `kernel` is all
+ * that init/initramfs.c asks for: an archive may end without a trailer, names may be padded with NULs, other padding
+ * may hold anything, and the variant with checksums (070702) is read too.
+ */
+export type NewcRules = 'strict' | 'kernel';
+
+/**
+ * Reads a `newc` archive that begins at `start`, whose headers must be aligned to 4 bytes from the beginning of the source.
+ * Returns the offset behind the trailer.
  * @throws MkimgError `bad-archive` with the offset of the fault.
  */
-export function* readNewc(source: ByteSource, start = 0): Generator<NewcMember, number> {
+export function* readNewc(
+  source: ByteSource,
+  start = 0,
+  rules: NewcRules = 'strict',
+): Generator<NewcMember, number> {
   let offset = start;
   for (;;) {
-    const member = readMember(source, offset);
+    if (rules === 'kernel' && offset >= source.size) return source.size;
+    const member = readMember(source, offset, rules);
     const end = member.dataOffset + member.size;
-    checkZeros(source, end, paddingOf(end, 4));
+    if (rules === 'strict') checkZeros(source, end, paddingOf(end, 4));
     if (member.path.equals(trailerName)) {
       if (member.size !== 0) throw badArchive(offset, 'trailer with data');
       return end;
@@ -54,12 +66,14 @@ export function isNewc(source: ByteSource, offset = 0): boolean {
 
 const trailerName = Buffer.from('TRAILER!!!');
 const magic = Buffer.from('070701');
+const magicWithChecksum = '070702';
 
-function readMember(source: ByteSource, offset: number): NewcMember {
+function readMember(source: ByteSource, offset: number, rules: NewcRules): NewcMember {
   if (offset % 4 !== 0) throw badArchive(offset, 'header is not aligned to 4 bytes');
   const header = source.read(offset, headerSize).toString('latin1');
   if (header.length < headerSize) throw badArchive(offset, 'archive ends without a trailer');
-  if (!header.startsWith('070701')) throw badArchive(offset, 'no newc header');
+  const known = header.startsWith('070701') || (rules === 'kernel' && header.startsWith(magicWithChecksum));
+  if (!known) throw badArchive(offset, 'no newc header');
   if (!/^[0-9a-fA-F]{104}$/.test(header.slice(6)))
     throw badArchive(offset, 'header field is not hexadecimal');
   const field = (index: number): number => Number.parseInt(header.slice(6 + index * 8, 14 + index * 8), 16);
@@ -69,11 +83,9 @@ function readMember(source: ByteSource, offset: number): NewcMember {
   const dataOffset = nameOffset + nameSize + paddingOf(headerSize + nameSize, 4);
   if (nameSize < 2 || nameSize > maximumNameSize) throw badArchive(offset, `name of ${nameSize} bytes`);
   if (dataOffset + size > source.size) throw badArchive(offset, 'member reaches over the end of the file');
-  const name = source.read(nameOffset, nameSize);
-  if (name.indexOf(0) !== nameSize - 1) throw badArchive(offset, 'name does not end with its only NUL');
-  checkZeros(source, nameOffset + nameSize, dataOffset - nameOffset - nameSize);
+  const path = readName(source, { offset, nameOffset, nameSize, dataOffset }, rules);
   return {
-    path: Buffer.from(name.subarray(0, -1)),
+    path,
     ...{
       inode: field(0),
       mode: field(1),
@@ -86,6 +98,25 @@ function readMember(source: ByteSource, offset: number): NewcMember {
     device: { major: field(9), minor: field(10) },
     ...{ offset, dataOffset },
   };
+}
+
+interface NamePlace {
+  readonly offset: number;
+  readonly nameOffset: number;
+  readonly nameSize: number;
+  readonly dataOffset: number;
+}
+
+function readName(source: ByteSource, place: NamePlace, rules: NewcRules): Buffer {
+  const { offset, nameOffset, nameSize, dataOffset } = place;
+  const name = source.read(nameOffset, nameSize);
+  const end = name.indexOf(0);
+  if (end < 0) throw badArchive(offset, 'name does not end with a NUL');
+  if (rules === 'strict') {
+    if (end !== nameSize - 1) throw badArchive(offset, 'name does not end with its only NUL');
+    checkZeros(source, nameOffset + nameSize, dataOffset - nameOffset - nameSize);
+  }
+  return Buffer.from(name.subarray(0, end));
 }
 
 function checkZeros(source: ByteSource, offset: number, length: number): void {
