@@ -94,7 +94,11 @@ export async function writeFileAtomically(
 }
 
 /** Writes what only saves time later: a disk that is full or read-only is no reason to stop. */
-export async function writeCacheFile(path: string, content: string, mode?: number): Promise<void> {
+export async function writeCacheFile(
+  path: string,
+  content: string | Uint8Array,
+  mode?: number,
+): Promise<void> {
   try {
     await writeFileAtomically(path, content, mode);
   } catch (error) {

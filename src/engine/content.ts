@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Sha256 } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
@@ -9,8 +10,20 @@ const chunkBytes = 1 << 20;
 
 /** SHA-256 of a file's content. */
 export async function fileDigest(path: string | Buffer): Promise<Sha256> {
+  return (await readDigest(path)).sha256;
+}
+
+/** A file's digest, and what fstat(2) said after its last byte was read. */
+export interface ReadDigest {
+  readonly sha256: Sha256;
+  readonly stats: Stats;
+}
+
+/** Reads a file to its end, whatever became of its name meanwhile. */
+export async function readDigest(path: string | Buffer): Promise<ReadDigest> {
   const hash = createHash('sha256');
-  const handle = await open(path, 'r');
+  // O_NONBLOCK: a FIFO that took the file's place would wait for a writer.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const buffer = Buffer.allocUnsafe(chunkBytes);
     for (;;) {
@@ -18,10 +31,10 @@ export async function fileDigest(path: string | Buffer): Promise<Sha256> {
       if (bytesRead === 0) break;
       hash.update(buffer.subarray(0, bytesRead));
     }
+    return { sha256: sha256Digest(hash.digest('hex')), stats: await handle.stat() };
   } finally {
     await handle.close();
   }
-  return sha256Digest(hash.digest('hex'));
 }
 
 const sampleCount = 64;
