@@ -59,6 +59,7 @@ export function reportCredentials(channel: ReportChannel): Credential[] {
           '[Unit]\nWants=mkimg-report.service\n',
         ),
         textCredential('systemd.unit-dropin.systemd-firstboot.service', noFirstBoot),
+        textCredential(`systemd.unit-dropin.${portUnit}~20-mkimg`, waitLong),
         textCredential('mkimg.agent', agent),
       ];
     case 'command-line':
@@ -171,6 +172,11 @@ export function bootPhases(times: BootTimestamps): BootPhases {
   };
 }
 
+const portUnit = `dev-virtio\\x2dports-${reportPort}.device`;
+
+// By default systemd waits 90 seconds for a device, and an emulated guest on a busy machine takes longer to come to it.
+const waitLong = '[Unit]\nJobRunningTimeoutSec=infinity\n';
+
 // Conflicts= without Before=: the unit itself starts the power-off and must not wait for it. BindsTo= the port, because
 // udev makes its link late; ConditionPathExists= keeps the unit silent in an initrd, where the credential is seen too.
 const reportUnit = `[Unit]
@@ -179,8 +185,8 @@ DefaultDependencies=no
 Conflicts=shutdown.target
 ConditionPathExists=!/etc/initrd-release
 Requires=basic.target
-BindsTo=dev-virtio\\x2dports-${reportPort}.device
-After=dev-virtio\\x2dports-${reportPort}.device basic.target multi-user.target
+BindsTo=${portUnit}
+After=${portUnit} basic.target multi-user.target
 SuccessAction=poweroff
 FailureAction=poweroff
 [Service]

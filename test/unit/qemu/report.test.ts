@@ -38,6 +38,9 @@ describe('the channel', () => {
   it('starts the agent in each way', () => {
     const unit = credential('unit', 'systemd.extra-unit.mkimg-report.service');
     expect(unit).toContain('BindsTo=dev-virtio\\x2dports-mkimg.0.device\n');
+    expect(credential('unit', 'systemd.unit-dropin.dev-virtio\\x2dports-mkimg.0.device~20-mkimg')).toContain(
+      'JobRunningTimeoutSec=infinity',
+    );
     expect(unit).toContain('ExecStart=/bin/sh ${CREDENTIALS_DIRECTORY}/mkimg.agent\n');
     expect(credential('unit', 'systemd.unit-dropin.multi-user.target~20-mkimg')).toContain(
       'Wants=mkimg-report.service',
