@@ -5,6 +5,7 @@ import { build, foresee } from '../engine/build.ts';
 import { explainFault } from '../engine/faults.ts';
 import { emitArtifacts, prepareOutputDirectory } from '../engine/publish.ts';
 import type { Plan } from '../plan/step.ts';
+import { outputSteps } from '../plan/step.ts';
 import { currentMode } from '../sandbox/namespace.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { reenter } from './session/command-line.ts';
@@ -36,24 +37,24 @@ export async function runBuild(context: VerbContext): Promise<number> {
   try {
     return await runSession(session, context);
   } catch (error) {
-    const { environment, target } = session;
-    const fault = await explainFault(error, environment.store.layout.root, target.directory);
+    const { environment, image } = session;
+    const fault = await explainFault(error, environment.store.layout.root, image.config.OutputDirectory);
     throw withPlaces(fault, session.images);
   }
 }
 
 async function runSession(session: BuildSession, context: VerbContext): Promise<number> {
-  const outlook = await foresee(session.plan, session.environment, session.target);
+  const outlook = await foresee(session.plan, session.environment, session.targets);
   if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
   if (session.main.config.Incremental === 'strict') refuseInstallation(session, outlook);
-  await prepareOutputDirectory(session.target.directory);
+  for (const { directory } of session.targets.values()) await prepareOutputDirectory(directory);
   await requireTools(session, outlook.evaluation.needed);
   if (currentMode() === undefined) return reenter(session.privileges, context);
   await forget(session, outlook, context.options.force);
   const environment = engineEnvironment(session, context);
   const host = createSandbox({ mode: session.privileges.mode, tools: { kind: 'host' }, ...environment });
   await build(session.plan, environment, {
-    target: session.target,
+    targets: session.targets,
     renew: context.options.force > 0,
     copyTree: async (source, target) => {
       await host.run({
@@ -85,8 +86,9 @@ function refuseInstallation({ main, plan }: BuildSession, { evaluation }: Outloo
   );
 }
 
-function reportUpToDate({ outputs }: Outlook, { events }: VerbContext): number {
-  for (const { record } of outputs) if (record !== undefined) emitArtifacts(record, 'unchanged', events);
+function reportUpToDate({ images }: Outlook, { events }: VerbContext): number {
+  for (const { record } of images.flatMap(({ outputs }) => outputs))
+    if (record !== undefined) emitArtifacts(record, 'unchanged', events);
   return 0;
 }
 
@@ -103,7 +105,7 @@ async function forget(
 }
 
 function forgotten(plan: Plan, force: number): readonly StepId[] {
-  if (force === 1) return plan.outputs.map(({ from }) => from.$ref);
+  if (force === 1) return outputSteps(plan);
   return plan.steps
     .filter(({ id, kind }) => kind !== 'resolve-packages' && !id.startsWith('tools/'))
     .map(({ id }) => id);

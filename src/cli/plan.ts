@@ -47,8 +47,11 @@ export function planText(plan: Plan, { statuses, needed }: Evaluation): string {
     const word = stateWord(statuses.get(id), needed.includes(id));
     return `${word.padEnd(8)} ${id.padEnd(width)}  ${label}`;
   });
-  const outputs = plan.outputs.map(({ name, from }) => `         ${name}  from ${from.$ref}`);
-  const summary = `${needed.length} of ${plan.steps.length} steps would run; outputs in ${plan.outputDirectory}:`;
+  const summary = `${needed.length} of ${plan.steps.length} steps would run`;
+  const outputs = plan.images.flatMap(({ image, directory, outputs: files }) => [
+    `${image}, in ${directory}:`,
+    ...files.map(({ name, from }) => `         ${name}  from ${from.$ref}`),
+  ]);
   return [...lines, '', summary, ...outputs].join('\n');
 }
 

@@ -1,5 +1,7 @@
-import type { StepId, StepKey } from '../base/brand.ts';
-import type { Plan } from '../plan/step.ts';
+import type { HostPath, ImageName, StepId, StepKey } from '../base/brand.ts';
+import { byBytes } from '../base/canonical.ts';
+import { Resources } from '../base/disposal.ts';
+import type { ImageOutputs, Plan } from '../plan/step.ts';
 import type { EngineEnvironment, EvaluationEnvironment } from './environment.ts';
 import type { Evaluation } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
@@ -14,26 +16,62 @@ import { lockOutputDirectory, outputStatuses, publish } from './publish.ts';
 /** What stands between the configuration and its outputs. */
 export interface Outlook {
   readonly evaluation: Evaluation;
-  readonly outputs: readonly OutputStatus[];
+  /** In the order of the plan. */
+  readonly images: readonly ImageOutlook[];
   /** All outputs are in their places, made from the wanted keys and untouched: there is nothing to do. */
   readonly upToDate: boolean;
 }
+
+/** How the outputs of one image stand. */
+export interface ImageOutlook {
+  readonly image: ImageName;
+  readonly target: PublishTarget;
+  readonly outputs: readonly OutputStatus[];
+  readonly upToDate: boolean;
+}
+
+/** Where the outputs of each image go. */
+export type PublishTargets = ReadonlyMap<ImageName, PublishTarget>;
 
 /** Tells what a build would do. No namespace, no process, nothing written but the cache of digests. */
 export async function foresee(
   plan: Plan,
   environment: EvaluationEnvironment,
-  target: PublishTarget,
+  targets: PublishTargets,
 ): Promise<Outlook> {
   const evaluation = await evaluate(plan, environment);
-  const outputs = await outputStatuses(plan.outputs, {
+  const images: ImageOutlook[] = [];
+  for (const { image, outputs } of plan.images) {
+    const target = targetOf(targets, image);
+    images.push(await foreseeImage({ image, outputs }, { environment, evaluation, target }));
+  }
+  return { evaluation, images, upToDate: images.every(({ upToDate }) => upToDate) };
+}
+
+interface Foreseeing {
+  readonly environment: EvaluationEnvironment;
+  readonly evaluation: Evaluation;
+  readonly target: PublishTarget;
+}
+
+async function foreseeImage(
+  { image, outputs: planned }: Pick<ImageOutputs, 'image' | 'outputs'>,
+  { environment, evaluation, target }: Foreseeing,
+): Promise<ImageOutlook> {
+  const outputs = await outputStatuses(planned, {
     store: environment.store,
     target,
     keyOf: (id) => wantedKey(evaluation, id),
   });
   const upToDate =
     outputs.every(({ state }) => state === 'current') && (await hasChecksums(environment, target));
-  return { evaluation, outputs, upToDate };
+  return { image, target, outputs, upToDate };
+}
+
+function targetOf(targets: PublishTargets, image: ImageName): PublishTarget {
+  const target = targets.get(image);
+  if (target === undefined) throw new Error(`internal: nobody says where ${image} goes`);
+  return target;
 }
 
 function wantedKey({ statuses }: Evaluation, id: StepId): StepKey | undefined {
@@ -53,7 +91,7 @@ async function hasChecksums({ store }: EvaluationEnvironment, target: PublishTar
 }
 
 export interface BuildOptions {
-  readonly target: PublishTarget;
+  readonly targets: PublishTargets;
   readonly copyTree: PublishScope['copyTree'];
   /** Publish all outputs again, also those that are as they should be. */
   readonly renew: boolean;
@@ -65,33 +103,40 @@ export interface BuildReport {
 }
 
 /**
- * Brings the outputs of a plan up to date: makes what is missing, publishes it, and says of the rest that it is unchanged.
- * Of two builds into one directory, the second waits and then finds its work done. The output directory must have been
- * prepared by prepareOutputDirectory().
+ * Brings the outputs of a plan up to date: makes what is missing, publishes it image by image, and says of the rest that it
+ * is unchanged. Of two builds into one directory, the second waits and then finds its work done. The output directories must
+ * have been prepared by prepareOutputDirectory().
  */
 export async function build(
   plan: Plan,
   environment: EngineEnvironment,
-  { target, copyTree, renew }: BuildOptions,
+  { targets, copyTree, renew }: BuildOptions,
 ): Promise<BuildReport> {
   const { store, events, signal } = environment;
   const scope: PublishScope = { store, events, signal, copyTree };
-  await using _lock = await lockOutputDirectory(target.directory, scope);
+  await using locks = new Resources();
+  for (const directory of directoriesOf(targets)) locks.use(await lockOutputDirectory(directory, scope));
   // From here to the last rename, no other process may take away what was made for this one.
   await using _running = await beginBuild(scope);
-  const { outputs } = await foresee(plan, environment, target);
+  const { images } = await foresee(plan, environment, targets);
   const isUnchanged = ({ state }: OutputStatus): boolean => state === 'current' && !renew;
-  const pending = outputs.filter((status) => !isUnchanged(status));
+  const pending = images.flatMap(({ outputs }) => outputs.filter((status) => !isUnchanged(status)));
   const execution = await execute(plan, environment, [
     ...new Set(pending.map(({ output }) => output.from.$ref)),
   ]);
-  const unchanged = outputs.filter(isUnchanged).flatMap(({ record }) => record ?? []);
-  const published = await publish(
-    { publications: publications(pending, execution), unchanged },
-    target,
-    scope,
-  );
+  const ready = publications(pending, execution);
+  const published: OutputRecord[] = [];
+  for (const { outputs, target } of images) {
+    const unchanged = outputs.filter(isUnchanged).flatMap(({ record }) => record ?? []);
+    const own = ready.filter(({ status }) => outputs.includes(status));
+    published.push(...(await publish({ publications: own, unchanged }, target, scope)));
+  }
   return { execution, outputs: published };
+}
+
+/** In one order for all builds, so that two of them never wait for each other. */
+function directoriesOf(targets: PublishTargets): readonly HostPath[] {
+  return [...new Set([...targets.values()].map(({ directory }) => directory))].sort(byBytes);
 }
 
 function publications(pending: readonly OutputStatus[], { results }: Execution): readonly Publication[] {

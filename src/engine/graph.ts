@@ -1,5 +1,6 @@
 import type { StepId } from '../base/brand.ts';
 import type { Plan, Ref, Step } from '../plan/step.ts';
+import { outputSteps } from '../plan/step.ts';
 import type { AnyStep, AnyTreeStep, Catalogue } from './environment.ts';
 import { referencesIn } from './key.ts';
 
@@ -34,8 +35,8 @@ export function indexPlan(plan: Plan, catalogue: Catalogue): Graph {
     }
     graph.set(step.id, node);
   }
-  for (const { from } of plan.outputs) {
-    if (nodeOf(graph, from.$ref).inner) throw new Error(`internal: the output ${from.$ref} is not kept`);
+  for (const id of outputSteps(plan)) {
+    if (nodeOf(graph, id).inner) throw new Error(`internal: the output ${id} is not kept`);
   }
   for (const { step, inner } of graph.values()) {
     const count = users.get(step.id) ?? 0;

@@ -1,11 +1,13 @@
-import type { HostPath } from '../base/brand.ts';
+import type { HostPath, TreePath } from '../base/brand.ts';
+import { treePath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { digestJson } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import type { ImageConfig, ResolvedImage } from '../config/project.ts';
 import type { RepositorySet } from '../distro/repositories.ts';
 import type { ImagePlanner } from './builder.ts';
-import type { SecretInput, TreeMapping } from './step.ts';
+import type { MadeOutput, OtherImages } from './crossing.ts';
+import type { Ref, SecretInput, TreeMapping } from './step.ts';
 import type { ScriptSettings, StepInputs } from './vocabulary.ts';
 
 /**
@@ -51,13 +53,26 @@ export interface PlannedImage extends ImagePlanner {
   readonly buildArguments: readonly string[];
   readonly buildSources: ScriptSettings['sources'];
   readonly configJson: string;
+  /** What it takes of other images. */
+  readonly others: OtherImages;
   treeMappings(setting: 'SkeletonTrees' | 'ExtraTrees'): readonly TreeMapping[];
   /** `{ origin }` of a setting, to spread into step options; empty for defaults. */
   originOption(setting: keyof ImageConfig): { readonly origin?: Origin };
 }
 
+/** What an image is planned in. */
+export interface ImageWorld {
+  readonly facts: PlanFacts;
+  /** Absent for images that mkimg brings along. */
+  readonly others?: OtherImages;
+}
+
 /** Decides what an image is and needs; everything that later planning asks is answered here, once. */
-export function describeImage(planner: ImagePlanner, image: ResolvedImage, facts: PlanFacts): PlannedImage {
+export function describeImage(
+  planner: ImagePlanner,
+  image: ResolvedImage,
+  { facts, others = noOtherImages }: ImageWorld,
+): PlannedImage {
   const { config } = image;
   const hasKernel = asksForKernel(config);
   const bootable = isBootable(config, hasKernel);
@@ -85,10 +100,33 @@ export function describeImage(planner: ImagePlanner, image: ResolvedImage, facts
       target,
     })),
     configJson: facts.configJson(image),
+    others,
     treeMappings: (setting) =>
-      config[setting].map(({ source, target }) => ({ source: { $host: source }, target })),
+      config[setting].map((mapping) => treeMapping(mapping, others.outputAt(mapping.source, setting))),
     originOption: (setting) => originOption(image, setting),
   };
+}
+
+/** Images that mkimg brings along stand for themselves. */
+const noOtherImages: OtherImages = {
+  outputAt: () => undefined,
+  fault: ({ message }) => {
+    throw new Error(`internal: ${message}`);
+  },
+};
+
+/** A tree of the user's, or what another image makes of that name: taken as mkosi takes the file itself. */
+function treeMapping(
+  { source, target }: { readonly source: HostPath; readonly target: TreePath },
+  made: MadeOutput | undefined,
+): TreeMapping {
+  if (made === undefined) return { source: { $host: source }, target };
+  const { tree, from, isDirectory, inside } = made;
+  if (tree !== undefined && (isDirectory || target === '')) {
+    return { tree, from: inside, target, ownership: isDirectory ? 'root' : 'kept' };
+  }
+  if (from.type !== 'file') throw new Error(`internal: ${made.name} is neither a file nor a tree`);
+  return { source: from as Ref<'file'>, target: target === '' ? treePath(made.name) : target };
 }
 
 /** Debian's kernel images: linux-image-amd64, linux-image-6.12.1-cloud-amd64, ... but not their debug files. */
@@ -154,16 +192,14 @@ function firstbootInputs(image: ResolvedImage, facts: PlanFacts): Omit<StepInput
 function rootPassword(image: ResolvedImage, facts: PlanFacts): Pick<StepInputs['firstboot'], 'rootPassword'> {
   const password = image.config.RootPassword;
   if (password === undefined) return {};
-  const value: SecretInput = {
-    $secret: rootPasswordSecret(image),
-    digest: facts.secretDigest(password.value),
-  };
+  const digest = facts.secretDigest(password.value);
+  const value: SecretInput = { $secret: rootPasswordSecret(digest), digest };
   return { rootPassword: { value, hashed: password.hashed } };
 }
 
-/** Name under which the engine finds an image's root password. */
-export function rootPasswordSecret(image: ResolvedImage): string {
-  return `${image.name}/RootPassword`;
+/** Name under which the engine finds a root password, given its keyed hash. */
+export function rootPasswordSecret(digest: string): string {
+  return `RootPassword/${digest}`;
 }
 
 function originOption(image: ResolvedImage, setting: keyof ImageConfig): { readonly origin?: Origin } {

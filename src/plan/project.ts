@@ -1,21 +1,30 @@
 import { imageName } from '../base/brand.ts';
-import type { HostPath } from '../base/brand.ts';
-import type { ImageConfig, ResolvedImage } from '../config/project.ts';
+import type { HostPath, ImageName } from '../base/brand.ts';
+import { canonicalJson } from '../base/canonical.ts';
+import type { Diagnostic } from '../base/diagnostic.ts';
+import { ConfigurationError } from '../base/errors.ts';
+import type { ImageConfig, ResolvedImage, SettingName } from '../config/project.ts';
 import type { PlanBuilder } from './builder.ts';
 import { planBuilder } from './builder.ts';
+import type { MadeOutput, NamedOutput, OtherImages } from './crossing.ts';
+import { namedOutput, originOfPath, sharedNames } from './crossing.ts';
 import type { PlanFacts, PlannedImage } from './image.ts';
 import { asksForKernel, describeImage } from './image.ts';
 import type { InitrdSegments } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
 import { packageRequest } from './packages.ts';
-import type { Plan, PlannedOutput, StepTools } from './step.ts';
+import type { ImageOutputs, Plan, PlannedOutput, Ref, StepTools } from './step.ts';
+import type { PlannedTree } from './tree.ts';
 import { planTree } from './tree.ts';
 
 /** Everything that one run shall make. */
 export interface PlanRequest {
-  readonly main: ResolvedImage;
-  /** Image of the default initrd; present where `needsDefaultInitrd` says so. */
-  readonly initrd?: ResolvedImage;
+  /** The images of the project, in any order. Only those that are wanted, and what they take of others, are planned. */
+  readonly images: readonly ResolvedImage[];
+  /** Images whose outputs the user gets; by default all. */
+  readonly wanted?: readonly ImageName[];
+  /** The image of the default initrd by the image that it is for; there where `needsDefaultInitrd` says so. */
+  readonly initrds: ReadonlyMap<ImageName, ResolvedImage>;
   readonly tools: ToolsChoice;
   readonly facts: PlanFacts;
 }
@@ -26,22 +35,28 @@ export type ToolsChoice =
   | { readonly kind: 'path'; readonly path: HostPath }
   | { readonly kind: 'image'; readonly image: ResolvedImage };
 
-/** Turns images into one graph of steps. Pure: reads no file, knows no clock. */
+/**
+ * Turns images into one graph of steps. Pure: reads no file, knows no clock. Images are ordered by what they take of each
+ * other, and by nothing else.
+ * @throws ConfigurationError for images that need each other, or that both make the same file
+ */
 export function planProject(request: PlanRequest): Plan {
   const builder = planBuilder();
   const tools = planTools(builder, request.tools, request.facts);
-  const main = describeImage(builder.forImage(request.main.name, tools), request.main, request.facts);
-  const initrds = planInitrds(main, { builder, request, tools });
-  const tree = planTree(main);
-  const outputs = planOutputs(main, tree, initrds);
-  return plan(builder, outputs, request.main.config.OutputDirectory);
+  const project = projectPlanner({ builder, request, tools });
+  const wanted = new Set(request.wanted ?? request.images.map(({ name }) => name));
+  for (const image of request.images) if (wanted.has(image.name)) project.plan(image);
+  const images = project.outputs().filter(({ image }) => wanted.has(image));
+  const faults = [...project.faults, ...sharedNames(images, request.images)];
+  if (faults.length > 0) throw new ConfigurationError(faults);
+  return { steps: builder.steps, images };
 }
 
 /** A plan that makes a tools tree alone, for `mkimg qemu` on a host without QEMU. The tree is the last step's. */
 export function planToolsOnly(image: ResolvedImage, facts: PlanFacts): Plan {
   const builder = planBuilder();
   planTools(builder, { kind: 'image', image }, facts);
-  return plan(builder, [], image.config.OutputDirectory);
+  return { steps: builder.steps, images: [] };
 }
 
 /** Initrds= says `default`, or says nothing and the image boots. */
@@ -54,13 +69,11 @@ export function needsDefaultInitrd(config: ImageConfig): boolean {
   );
 }
 
-function plan(builder: PlanBuilder, outputs: readonly PlannedOutput[], outputDirectory: HostPath): Plan {
-  return { steps: builder.steps, outputs, outputDirectory };
-}
-
 function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts): StepTools {
   if (choice.kind !== 'image') return choice;
-  const image = describeImage(builder.forImage(imageName('tools'), { kind: 'host' }), choice.image, facts);
+  const image = describeImage(builder.forImage(imageName('tools'), { kind: 'host' }), choice.image, {
+    facts,
+  });
   const packages = image.add(
     'resolve-packages',
     {
@@ -91,13 +104,131 @@ interface Scene {
   readonly tools: StepTools;
 }
 
-function planInitrds(main: PlannedImage, scene: Scene): InitrdSegments {
-  const listed = main.config.Initrds ?? (needsDefaultInitrd(main.config) ? (['default'] as const) : []);
-  return listed.map((entry) => (entry === 'default' ? planDefaultInitrd(scene) : { $host: entry }));
+/** An image whose steps are in the plan. */
+interface Planned {
+  readonly resolved: ResolvedImage;
+  readonly tree: PlannedTree;
+  readonly outputs: readonly PlannedOutput[];
 }
 
-function planDefaultInitrd({ builder, request, tools }: Scene): InitrdSegments[number] {
-  if (request.initrd === undefined) throw new Error('internal: the default initrd was not loaded');
-  const image = describeImage(builder.forImage(request.initrd.name, tools), request.initrd, request.facts);
-  return planCpio(image, planTree(image));
+interface ProjectPlanner {
+  readonly faults: Diagnostic[];
+  /** Plans an image and what it takes of others; undefined while it is being planned: images need each other. */
+  plan(image: ResolvedImage): Planned | undefined;
+  /** What was planned, in an order in which it can be built. */
+  outputs(): readonly ImageOutputs[];
+}
+
+function projectPlanner(scene: Scene): ProjectPlanner {
+  const planned = new Map<ImageName, Planned>();
+  const begun = new Set<ImageName>();
+  const initrds = initrdPlanner(scene);
+  const planner: ProjectPlanner = {
+    faults: [],
+    plan: (resolved) => {
+      const { name } = resolved;
+      if (begun.has(name)) return planned.get(name);
+      begun.add(name);
+      const image = describe(resolved, scene, planner);
+      const tree = planTree(image);
+      const outputs = planOutputs(image, tree, planInitrds(image, initrds));
+      planned.set(name, { resolved, tree, outputs });
+      return planned.get(name);
+    },
+    outputs: () =>
+      [...planned.values()].map(({ resolved, outputs }) => ({
+        image: resolved.name,
+        directory: resolved.config.OutputDirectory,
+        outputs,
+      })),
+  };
+  return planner;
+}
+
+/** The image as its steps are planned, with a way to what other images make. */
+function describe(
+  resolved: ResolvedImage,
+  { builder, request, tools }: Scene,
+  planner: ProjectPlanner,
+): PlannedImage {
+  const others: OtherImages = {
+    outputAt: (path, setting) => {
+      const named = namedOutput(path, resolved.name, request.images);
+      return named && madeOutput(named, { asking: resolved, setting, path }, planner);
+    },
+    fault: (diagnostic) => void planner.faults.push(diagnostic),
+  };
+  return describeImage(builder.forImage(resolved.name, tools), resolved, { facts: request.facts, others });
+}
+
+interface Question {
+  readonly asking: ResolvedImage;
+  readonly setting: SettingName;
+  readonly path: HostPath;
+}
+
+function madeOutput(
+  { maker, name, inside }: NamedOutput,
+  question: Question,
+  planner: ProjectPlanner,
+): MadeOutput | undefined {
+  const made = planner.plan(maker);
+  if (made === undefined) {
+    planner.faults.push(
+      crossingFault(question, 'image-loop', `${maker.name} needs ${question.asking.name} itself`),
+    );
+    return undefined;
+  }
+  const output = made.outputs.find((candidate) => candidate.name === name || candidate.link === name);
+  if (output === undefined) {
+    const names = made.outputs.map((candidate) => candidate.name).join(', ');
+    planner.faults.push(crossingFault(question, 'missing-output', `${maker.name} makes ${names}`));
+    return undefined;
+  }
+  const isMain = output.link !== undefined || output.from.type === 'tree';
+  return {
+    ...{ name: output.name, from: output.from, inside, isDirectory: output.from.type === 'tree' },
+    tree: isMain ? made.tree.root : undefined,
+  };
+}
+
+function crossingFault({ asking, setting, path }: Question, code: string, reason: string): Diagnostic {
+  return {
+    ...{ severity: 'error', code },
+    message: `${setting}= of ${asking.name} wants ${path}, but the image ${reason}`,
+    origin: originOfPath(asking, setting, path),
+  };
+}
+
+/** Initrds that go before the kernel's modules; `default` is replaced by the step that makes it. */
+function planInitrds(image: PlannedImage, defaultInitrd: (image: ImageName) => Ref<'file'>): InitrdSegments {
+  const listed = image.config.Initrds ?? (needsDefaultInitrd(image.config) ? (['default'] as const) : []);
+  return listed.map((entry) => {
+    if (entry === 'default') return defaultInitrd(image.image);
+    const made = image.others.outputAt(entry, 'Initrds')?.from;
+    return made?.type === 'file' ? (made as Ref<'file'>) : { $host: entry };
+  });
+}
+
+/** Plans default initrds, each different one once, however many images begin with it. */
+function initrdPlanner({ builder, request, tools }: Scene): (image: ImageName) => Ref<'file'> {
+  const made = new Map<string, Ref<'file'>>();
+  const names = new Set<ImageName>();
+  return (owner) => {
+    const resolved = request.initrds.get(owner);
+    if (resolved === undefined) throw new Error('internal: the default initrd was not loaded');
+    const { config, environment } = resolved;
+    const { configJson, secretDigest } = request.facts;
+    // The configuration's JSON shows no secrets.
+    const password = config.RootPassword && secretDigest(config.RootPassword.value);
+    const identity = canonicalJson({ config: configJson(resolved), environment, password });
+    const known = made.get(identity);
+    if (known !== undefined) return known;
+    const name = names.has(resolved.name) ? imageName(`${resolved.name}-${owner}`) : resolved.name;
+    names.add(name);
+    const image = describeImage(builder.forImage(name, tools), resolved, { facts: request.facts });
+    const archive = planCpio(image, planTree(image));
+    made.set(identity, archive);
+    return archive;
+  };
 }

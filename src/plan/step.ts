@@ -1,4 +1,4 @@
-import type { HostPath, StepId, TreePath } from '../base/brand.ts';
+import type { HostPath, ImageName, StepId, TreePath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import type { HostInput } from '../distro/inputs.ts';
@@ -69,11 +69,24 @@ export interface PlannedOutput {
   readonly link?: string;
 }
 
+/** What the user gets of one image. */
+export interface ImageOutputs {
+  readonly image: ImageName;
+  /** OutputDirectory=. */
+  readonly directory: HostPath;
+  readonly outputs: readonly PlannedOutput[];
+}
+
 /** The whole work for one run: plain JSON, printable and comparable. Steps stand after the steps they refer to. */
 export interface Plan {
   readonly steps: readonly Step[];
-  readonly outputs: readonly PlannedOutput[];
-  readonly outputDirectory: HostPath;
+  /** In the order in which they are built: an image stands after those whose results it takes. */
+  readonly images: readonly ImageOutputs[];
+}
+
+/** The steps whose results the user gets. */
+export function outputSteps({ images }: Plan): readonly StepId[] {
+  return images.flatMap(({ outputs }) => outputs.map(({ from }) => from.$ref));
 }
 
 /** Inputs as a step sees them when it runs: references are opened. */
@@ -116,8 +129,21 @@ export interface OpenedSecret {
   reveal(): string;
 }
 
-/** A host tree that is copied to a place inside the image. */
-export interface TreeMapping {
-  readonly source: HostInput;
+/** Files that are copied to a place inside the image: the user's, or a file or a tree that another image is. */
+export type TreeMapping = FileMapping | MadeTreeMapping;
+
+/** A directory, file or archive. */
+export interface FileMapping {
+  readonly source: HostInput | Ref<'file'>;
   readonly target: TreePath;
+}
+
+/** A tree that another step made, or a part of it. */
+export interface MadeTreeMapping {
+  readonly tree: Ref<'tree'>;
+  /** What of it is copied; empty for all. */
+  readonly from: TreePath;
+  readonly target: TreePath;
+  /** Owner of the copies: 0:0, or that of the source. */
+  readonly ownership: 'root' | 'kept';
 }

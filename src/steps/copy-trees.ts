@@ -3,6 +3,8 @@ import { basename, join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
+import type { MadeTreeMapping, Opened } from '../plan/step.ts';
+import { treeAt } from '../sandbox/tree.ts';
 import { buildrootMount } from './buildroot.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { copyIntoTree, statSource } from './tree-copy.ts';
@@ -16,10 +18,21 @@ export const copyTrees: TreeStep<'copy-trees'> = {
     { tool: 'tar', reason: 'to unpack archives into the image' },
   ],
   async run(inputs, root, context) {
-    for (const { source, target } of inputs.trees)
-      await copyTree({ source: source.path, target }, root, context);
+    for (const mapping of inputs.trees) {
+      if ('tree' in mapping) await copyMadeTree(mapping, root, context);
+      else await copyTree({ source: mapping.source.path, target: mapping.target }, root, context);
+    }
   },
 };
+
+/** @throws MkimgError `tree-missing` when the other image does not have the part that is asked for. */
+async function copyMadeTree(
+  { tree, from, target, ownership }: Opened<MadeTreeMapping>,
+  root: HostPath,
+  context: BuildContext,
+): Promise<void> {
+  await copyIntoTree({ source: await treeAt(tree.root).resolve(from), target, ownership }, root, context);
+}
 
 interface Mapping {
   readonly source: HostPath;

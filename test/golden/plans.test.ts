@@ -41,8 +41,8 @@ async function planOf(image: string, flags: readonly string[]): Promise<Plan> {
   const project = await loadProject({ directory, assignments, environment: {}, host });
   if (!project.ok) throw new Error(project.diagnostics.map(({ message }) => message).join('\n'));
   const { main } = project.value;
-  const initrd = needsDefaultInitrd(main.config) ? { initrd: await initrdOf(main) } : {};
-  return planProject({ main, tools: { kind: 'host' }, facts, ...initrd });
+  const initrds = new Map(needsDefaultInitrd(main.config) ? [[main.name, await initrdOf(main)]] : []);
+  return planProject({ images: [main], initrds, tools: { kind: 'host' }, facts });
 }
 
 async function initrdOf(inherit: ResolvedImage): Promise<ResolvedImage> {

@@ -99,7 +99,7 @@ const treeSteps = [
 ];
 
 function planOf(...more: readonly Step[]): Plan {
-  return { steps: [...treeSteps, ...more], outputs: [], outputDirectory: hostPath('/nonexistent') };
+  return { steps: [...treeSteps, ...more], images: [] };
 }
 
 async function environment(mode: PrivilegeMode, signal: AbortSignal): Promise<EngineEnvironment> {

@@ -1,15 +1,19 @@
 import { fileURLToPath } from 'node:url';
-import type { HostPath } from '../../base/brand.ts';
+import type { HostPath, ImageName } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { Diagnostic, Result } from '../../base/diagnostic.ts';
 import { ConfigurationError } from '../../base/errors.ts';
 import type { EventSink } from '../../base/events.ts';
+import type { FileFacts } from '../../config/files.ts';
 import { hostFiles } from '../../config/files.ts';
 import type { Project, ResolvedImage } from '../../config/project.ts';
 import { loadBuiltinImage, loadProject } from '../../config/project.ts';
 import { missingInputs } from '../../config/resolved-image.ts';
+import { namedOutput } from '../../plan/crossing.ts';
+import { needsDefaultInitrd } from '../../plan/project.ts';
 import { describeOrigin } from '../diagnostics.ts';
 import type { VerbContext } from '../verb.ts';
+import { buildableImages } from './images.ts';
 
 /** A configuration set that mkimg brings along: `initrd`, `tools`. */
 function builtinDirectory(name: string): HostPath {
@@ -26,14 +30,38 @@ export async function readProject(context: VerbContext): Promise<Project> {
   return accept(result, events);
 }
 
-/** @throws ConfigurationError for inputs that a build cannot do without */
-export function checkInputs(image: ResolvedImage): void {
-  const faults = missingInputs(image, hostFiles);
+/**
+ * Checks the inputs of the wanted images.
+ * @throws ConfigurationError for files that a build cannot do without, and no other image makes
+ */
+export function checkInputs(images: readonly ResolvedImage[], wanted: readonly ImageName[]): void {
+  const faults = images
+    .filter(({ name }) => wanted.includes(name))
+    .flatMap((image) => {
+      const isMade = (path: string): boolean => namedOutput(hostPath(path), image.name, images) !== undefined;
+      const stat = (path: string): FileFacts | undefined => (isMade(path) ? madeFile : hostFiles.stat(path));
+      return missingInputs(image, { ...hostFiles, stat });
+    });
   if (faults.length > 0) throw new ConfigurationError(faults);
 }
 
+/** An output of another image counts as being there. */
+const madeFile: FileFacts = { directory: false, executable: true, openToOthers: false };
+
+/** The images of the default initrds, by the image that each is for. */
+export async function readInitrds(
+  project: Pick<Project, 'images'>,
+  events: EventSink,
+): Promise<ReadonlyMap<ImageName, ResolvedImage>> {
+  const initrds = new Map<ImageName, ResolvedImage>();
+  for (const image of buildableImages(project)) {
+    if (needsDefaultInitrd(image.config)) initrds.set(image.name, await readInitrd(image, events));
+  }
+  return initrds;
+}
+
 /** The image of the default initrd of `main`. */
-export async function readInitrd(main: ResolvedImage, events: EventSink): Promise<ResolvedImage> {
+async function readInitrd(main: ResolvedImage, events: EventSink): Promise<ResolvedImage> {
   const request = { name: 'default-initrd', directory: builtinDirectory('initrd'), inherit: main } as const;
   const packages = main.config.InitrdPackages.map((name) => ({
     setting: 'Packages',

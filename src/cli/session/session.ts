@@ -2,20 +2,22 @@ import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
-import type { ImageConfig, ResolvedImage } from '../../config/project.ts';
+import type { ImageConfig, Project, ResolvedImage } from '../../config/project.ts';
 import { openHostDigests } from '../../engine/digest.ts';
 import type { EngineEnvironment, EvaluationEnvironment, PresentTools } from '../../engine/environment.ts';
 import { defaultJobs } from '../../engine/executor.ts';
 import type { CacheLayout } from '../../engine/layout.ts';
 import { cacheDirectory, cacheLayout } from '../../engine/layout.ts';
 import { overlayMounter } from '../../engine/mounter.ts';
+import type { PublishTargets } from '../../engine/build.ts';
 import type { PublishTarget } from '../../engine/publish.ts';
+import type { SecretHash } from '../../engine/secret.ts';
 import { openSecretHash } from '../../engine/secret.ts';
 import { openStore } from '../../engine/store.ts';
 import { rootPasswordSecret } from '../../plan/image.ts';
 import { outputBase } from '../../plan/outputs.ts';
 import type { ToolsChoice } from '../../plan/project.ts';
-import { needsDefaultInitrd, planProject } from '../../plan/project.ts';
+import { planProject } from '../../plan/project.ts';
 import type { Plan } from '../../plan/step.ts';
 import type { Privileges } from '../../sandbox/namespace.ts';
 import { callerUid, currentMode, decidePrivileges } from '../../sandbox/namespace.ts';
@@ -26,11 +28,15 @@ import { catalogue } from '../../steps/catalogue.ts';
 import type { MetadataPolicy, ToolNeed } from '../../steps/implementation.ts';
 import type { VerbContext } from '../verb.ts';
 import { planFacts } from './facts.ts';
-import { checkInputs, readInitrd, readProject, readTools } from './project.ts';
+import { buildableImages, selectImage, wantedImages } from './images.ts';
+import { checkInputs, readInitrds, readProject, readTools } from './project.ts';
 
 /** Everything a verb needs to plan and to tell what is up to date. */
 export interface Session {
+  readonly project: Project;
   readonly main: ResolvedImage;
+  /** The image that the verb acts on: `--image`, else the main one. */
+  readonly image: ResolvedImage;
   readonly privileges: Privileges;
   readonly environment: EvaluationEnvironment;
   readonly secrets: ReadonlyMap<string, string>;
@@ -38,17 +44,18 @@ export interface Session {
 
 /** A session whose project is planned. */
 export interface BuildSession extends Session {
-  /** The main image and those that are built for it of the user's settings. */
+  /** The image that the verb acts on, then all others that are planned with it and have the user's settings. */
   readonly images: readonly ResolvedImage[];
   readonly plan: Plan;
-  readonly target: PublishTarget;
+  readonly targets: PublishTargets;
 }
 
 const hour = 3_600_000;
 
 /** Opens the store and reads the configuration; runs nothing but a look at the machine. */
 export async function openSession(context: VerbContext): Promise<Session> {
-  const { main } = await readProject(context);
+  const project = await readProject(context);
+  const { main } = project;
   const layout = cacheLayoutOf(main.config);
   const store = await openStore(layout);
   const privileges = await privilegesOfRun();
@@ -60,7 +67,7 @@ export async function openSession(context: VerbContext): Promise<Session> {
     identifyTools: (needs, tools) => identifyTools(needs, tools, layout),
     metadataPolicy: metadataPolicy(main.config, context),
   };
-  return { main, privileges, environment, secrets: new Map() };
+  return { project, main, image: selectImage(project, context), privileges, environment, secrets: new Map() };
 }
 
 /** Where mkimg keeps things for this configuration. */
@@ -77,32 +84,46 @@ async function privilegesOfRun(): Promise<Privileges> {
 /** Plans the project: images, default initrd, and the tools tree where the host's tools do not do. */
 export async function openBuildSession(context: VerbContext): Promise<BuildSession> {
   const session = await openSession(context);
-  const { main, environment } = session;
-  checkInputs(main);
-  const initrd = needsDefaultInitrd(main.config) ? await readInitrd(main, context.events) : undefined;
+  const { project, image, environment } = session;
+  const images = buildableImages(project);
+  const wanted = wantedImages(project, image);
+  checkInputs(images, wanted);
+  const initrds = await readInitrds(project, context.events);
   const secretHash = await openSecretHash(environment.store.layout.state);
   const planWith = async (tools: ToolsChoice): Promise<Plan> => {
     const first = await planOnce([]);
-    return planOnce(volatilePaths(main.config, environment.store.layout, first));
+    return planOnce(volatilePaths(images, environment.store.layout, first));
 
     async function planOnce(volatileDirectories: readonly HostPath[]): Promise<Plan> {
       const facts = await planFacts({ secretHash, buildArguments: context.rest, volatileDirectories });
-      return planProject({ main, tools, facts, ...(initrd === undefined ? {} : { initrd }) });
+      return planProject({ images, wanted, initrds, tools, facts });
     }
   };
   const plan = await planWith(await chooseTools(session, await planWith({ kind: 'host' }), context));
-  const images = initrd === undefined ? [main] : [main, initrd];
-  const secrets = secretsOf(images);
-  return { ...session, images, secrets, plan, target: publishTarget(main.config, context) };
+  const all = [...new Set([image, ...images, ...initrds.values()])];
+  const targets = new Map(images.map(({ name, config }) => [name, publishTarget(config, context)]));
+  for (const name of targets.keys()) if (!wanted.includes(name)) targets.delete(name);
+  return { ...session, images: all, secrets: secretsOf(all, secretHash), plan, targets };
 }
 
 /** What builds write into, and so must not count as a source of builds. */
-function volatilePaths(config: ImageConfig, layout: CacheLayout, plan: Plan): readonly HostPath[] {
-  const outputs = plan.outputs.flatMap(({ name, link }) => (link === undefined ? [name] : [name, link]));
-  const checksums = checksumFile(config);
-  const names = [...outputs, ...(checksums === undefined ? [] : [checksums]), 'test-results'];
-  const paths = names.map((name) => hostPath(join(config.OutputDirectory, name)));
-  return [...paths, layout.root, ...(config.BuildDirectory === undefined ? [] : [config.BuildDirectory])];
+function volatilePaths(
+  images: readonly ResolvedImage[],
+  layout: CacheLayout,
+  plan: Plan,
+): readonly HostPath[] {
+  const outputs = plan.images.flatMap(({ directory, outputs }) =>
+    outputs
+      .flatMap(({ name, link }) => (link === undefined ? [name] : [name, link]))
+      .map((name) => hostPath(join(directory, name))),
+  );
+  const besides = images.flatMap(({ config }) => [
+    ...[checksumFile(config) ?? [], 'test-results']
+      .flat()
+      .map((name) => hostPath(join(config.OutputDirectory, name))),
+    ...(config.BuildDirectory === undefined ? [] : [config.BuildDirectory]),
+  ]);
+  return [...new Set([...outputs, ...besides, layout.root])];
 }
 
 async function chooseTools(
@@ -147,11 +168,11 @@ function metadataPolicy(config: ImageConfig, { options }: VerbContext): Metadata
   return { refresh: config.CacheOnly === 'auto' ? 'aged' : 'never', maxAge };
 }
 
-function secretsOf(images: readonly ResolvedImage[]): ReadonlyMap<string, string> {
+function secretsOf(images: readonly ResolvedImage[], hash: SecretHash): ReadonlyMap<string, string> {
   const secrets = new Map<string, string>();
   for (const image of images) {
     const password = image.config.RootPassword;
-    if (password !== undefined) secrets.set(rootPasswordSecret(image), password.value);
+    if (password !== undefined) secrets.set(rootPasswordSecret(hash(password.value)), password.value);
   }
   return secrets;
 }

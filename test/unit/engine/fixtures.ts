@@ -2,7 +2,7 @@ import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostPath } from '../../../src/base/brand.ts';
-import { hostPath, stepId } from '../../../src/base/brand.ts';
+import { hostPath, imageName, stepId } from '../../../src/base/brand.ts';
 import type { EventSink, RunEvent } from '../../../src/base/events.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
 import { openHostDigests } from '../../../src/engine/digest.ts';
@@ -87,7 +87,7 @@ export function planOf(
   outputs: readonly PlannedOutput[] = [],
   outputDirectory = hostPath('/nonexistent'),
 ): Plan {
-  return { steps, outputs, outputDirectory };
+  return { steps, images: [{ image: imageName('main'), directory: outputDirectory, outputs }] };
 }
 
 /** An environment without tools, whose steps run in this process. */

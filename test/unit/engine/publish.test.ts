@@ -13,8 +13,9 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hostPath } from '../../../src/base/brand.ts';
+import { hostPath, imageName } from '../../../src/base/brand.ts';
 import { sha256 } from '../../../src/base/canonical.ts';
+import type { PublishTargets } from '../../../src/engine/build.ts';
 import { build, foresee } from '../../../src/engine/build.ts';
 import type { AnyFileStep, AnyTreeStep, EngineEnvironment } from '../../../src/engine/environment.ts';
 import { currentOwner, formatOwner } from '../../../src/engine/owner.ts';
@@ -89,11 +90,14 @@ async function project(cache: TestCache, options: Partial<PublishTarget> = {}): 
     ...{ directory, target, environment, events },
     build: async (plan, { renew = false } = {}) => {
       const copyTree = (source: string, to: string): Promise<void> => cp(source, to, { recursive: true });
-      return (await build(plan, environment, { target, copyTree, renew })).execution.times.ran;
+      return (await build(plan, environment, { targets: targetsOf(target), copyTree, renew })).execution.times
+        .ran;
     },
-    isUpToDate: async (plan) => (await foresee(plan, environment, target)).upToDate,
+    isUpToDate: async (plan) => (await foresee(plan, environment, targetsOf(target))).upToDate,
   };
 }
+
+const targetsOf = (target: PublishTarget): PublishTargets => new Map([[imageName('main'), target]]);
 
 const filePlan = (content: string): Plan =>
   planOf(
@@ -183,10 +187,8 @@ describe('publishing a large file', () => {
     await using cache = await testCache();
     const { directory, build: run } = await project(cache);
     const plan = diskPlan('one');
-    await run({
-      ...plan,
-      outputs: [...plan.outputs, { from: ref('main/build-disk', 'file'), name: 'second.raw' }],
-    });
+    const outputs = plan.images.flatMap((image) => image.outputs);
+    await run(planOf(plan.steps, [...outputs, { from: ref('main/build-disk', 'file'), name: 'second.raw' }]));
     const [first, second] = await Promise.all(
       ['image.raw', 'second.raw'].map((name) => lstat(join(directory, name))),
     );
@@ -243,7 +245,7 @@ test('outputs change together: one that cannot be completed leaves all previous 
       ],
     );
   const copyTree = (source: string, to: string): Promise<void> => cp(source, to, { recursive: true });
-  await build(plan('one'), environment, { target, copyTree, renew: false });
+  await build(plan('one'), environment, { targets: targetsOf(target), copyTree, renew: false });
   const names = (await readdir(directory)).sort();
   const sums = await readFile(join(directory, checksumFile), 'utf8');
   const stop = new AbortController();
@@ -252,13 +254,17 @@ test('outputs change together: one that cannot be completed leaves all previous 
     return Promise.reject(new Error('stopped'));
   };
   const interrupted = { ...environment, signal: stop.signal };
-  const failing = build(plan('two'), interrupted, { target, copyTree: interrupt, renew: false });
+  const failing = build(plan('two'), interrupted, {
+    targets: targetsOf(target),
+    copyTree: interrupt,
+    renew: false,
+  });
   await expect(failing).rejects.toThrow();
   expect((await readdir(directory)).sort()).toEqual(names);
   expect(await readFile(join(directory, 'out'), 'utf8')).toBe('one');
   expect(await readFile(join(directory, checksumFile), 'utf8')).toBe(sums);
   expect(await readdir(join(directory, 'first'))).toEqual(['one']);
-  await build(plan('two'), environment, { target, copyTree, renew: false });
+  await build(plan('two'), environment, { targets: targetsOf(target), copyTree, renew: false });
   expect(await readFile(join(directory, checksumFile), 'utf8')).toBe(`${sha256('two')} *out\n`);
 });
 

@@ -1,0 +1,49 @@
+import type { ImageName } from '../../base/brand.ts';
+import { ConfigurationError } from '../../base/errors.ts';
+import { closest } from '../../base/suggestion.ts';
+import type { Project, ResolvedImage } from '../../config/project.ts';
+import type { VerbContext, VerbOption } from '../verb.ts';
+
+/** Of verbs that act on one image. */
+export const imageOption: VerbOption = {
+  name: 'image',
+  takesValue: true,
+  summary: 'The image of the project to act on; main when it is not given',
+};
+
+/** The images that are built for their own sake: the default initrd and the tools are made where something needs them. */
+export function buildableImages({ images }: Pick<Project, 'images'>): readonly ResolvedImage[] {
+  return images.filter(({ name }) => name !== 'default-initrd' && name !== 'tools');
+}
+
+/**
+ * The image that `--image` names, else the main one.
+ * @throws ConfigurationError when the project has no such image
+ */
+export function selectImage(
+  project: Pick<Project, 'images' | 'main'>,
+  { options }: Pick<VerbContext, 'options'>,
+): ResolvedImage {
+  const name = options.extra[imageOption.name];
+  if (name === undefined) return project.main;
+  const found = project.images.find((image) => image.name === name);
+  if (found !== undefined) return found;
+  const names = project.images.map((image) => image.name);
+  const near = closest(name, names);
+  throw new ConfigurationError([
+    {
+      ...{ severity: 'error', code: 'unknown-image', message: `the project has no image '${name}'` },
+      origin: { kind: 'flag', text: `--image=${name}` },
+      hint: near === undefined ? `It has ${names.join(', ')}.` : `Did you mean ${near}?`,
+    },
+  ]);
+}
+
+/** The images whose outputs a build of `image` brings up to date: all for the main one, else it and its Dependencies=. */
+export function wantedImages(
+  project: Pick<Project, 'images' | 'main'>,
+  image: ResolvedImage,
+): readonly ImageName[] {
+  if (image === project.main) return buildableImages(project).map(({ name }) => name);
+  return [image.name];
+}
