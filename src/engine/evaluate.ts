@@ -1,6 +1,7 @@
 import type { StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Plan, Ref } from '../plan/step.ts';
+import { outputSteps } from '../plan/step.ts';
 import type { StateContext } from '../steps/implementation.ts';
 import type { EvaluationEnvironment } from './environment.ts';
 import type { Graph, Node } from './graph.ts';
@@ -33,7 +34,7 @@ export interface Evaluation {
 export async function evaluate(
   plan: Plan,
   environment: EvaluationEnvironment,
-  targets: readonly StepId[] = plan.outputs.map(({ from }) => from.$ref),
+  targets: readonly StepId[] = outputSteps(plan),
 ): Promise<Evaluation> {
   const graph = indexPlan(plan, environment.catalogue);
   const statuses = new Map<StepId, StepStatus>();

@@ -6,6 +6,7 @@ import type { HostPath, StepId } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Plan, Step } from '../plan/step.ts';
+import { outputSteps } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
 import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
@@ -39,7 +40,7 @@ export function defaultJobs(): number {
 export async function execute(
   plan: Plan,
   environment: EngineEnvironment,
-  targets: readonly StepId[] = plan.outputs.map(({ from }) => from.$ref),
+  targets: readonly StepId[] = outputSteps(plan),
 ): Promise<Execution> {
   await using _running = await beginBuild(environment);
   const stop = new AbortController();
