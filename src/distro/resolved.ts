@@ -1,7 +1,7 @@
 import type { Sha256 } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
-import { byBytes, isObject } from '../base/canonical.ts';
+import { byBytes, digestJson, isObject } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 
 /** Relation fields of a package, as its control file has them. */
@@ -60,8 +60,15 @@ export function formatResolvedPackages(packages: readonly ResolvedPackage[]): st
   return `{"format":"mkimg-packages-1","packages":[\n${lines.join(',\n')}\n]}\n`;
 }
 
+/** What of an answer an image is made of: the packages themselves, whichever mirror they come from. */
+export function packagesDigest(packages: readonly ResolvedPackage[]): Sha256 {
+  return digestJson(
+    [...packages].sort(byNameAndArchitecture).map((entry) => ({ ...ordered(entry), urls: undefined })),
+  );
+}
+
 /** Members in a fixed order, whatever order the object was made in. */
-function ordered(entry: ResolvedPackage): Json {
+function ordered(entry: ResolvedPackage): Readonly<Record<string, Json | undefined>> {
   return {
     name: entry.name,
     version: entry.version,

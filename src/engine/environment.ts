@@ -1,10 +1,12 @@
 import type { HostPath, StepId } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { EventSink } from '../base/events.ts';
-import type { StepKind, StepTools } from '../plan/step.ts';
+import type { HostInput, Step, StepKind, StepTools } from '../plan/step.ts';
 import type { Sandbox, ToolsRoot } from '../sandbox/types.ts';
 import type { BuildContext, MetadataPolicy, StateContext, ToolNeed } from '../steps/implementation.ts';
 import type { HostDigests } from './digest.ts';
+import type { History } from './history.ts';
+import type { StepIdentity } from './key.ts';
 import type { Store } from './store.ts';
 
 /** A step's implementation as the engine sees it: the kind of its inputs is not known here. See steps/catalogue.ts. */
@@ -15,6 +17,7 @@ export interface AnyTreeStep {
   readonly version: number;
   readonly tools: readonly ToolNeed[];
   readonly fresh?: boolean;
+  mayChange?(inputs: unknown): readonly HostInput[];
   run(inputs: unknown, root: HostPath, context: BuildContext): Promise<void>;
 }
 
@@ -76,4 +79,15 @@ export interface EngineEnvironment extends EvaluationEnvironment {
   readonly jobs: number;
   /** Values of SecretInput by name. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Takes down what results were made from. */
+  readonly history?: History;
+  /** Called before a step runs (`run`) and when its stored result is taken (`hit`). */
+  readonly onDecision?: (decision: Decision) => Promise<void>;
+}
+
+/** What is done about a step, and what its key was computed from where that is known before it runs. */
+export interface Decision {
+  readonly step: Step;
+  readonly state: 'hit' | 'run';
+  readonly identity: StepIdentity | undefined;
 }

@@ -100,9 +100,18 @@ export async function identify(
   environment: EvaluationEnvironment,
   reference: (ref: Ref) => Promise<Json>,
 ): Promise<StepIdentity | undefined> {
-  const { step, implementation } = node;
   const state = await outsideState(node, environment);
   if (state === unknownState) return undefined;
+  const identity = await identifyInputs(node, environment, reference);
+  return state === undefined ? identity : { ...identity, state };
+}
+
+/** The same without the state of the world outside. */
+export async function identifyInputs(
+  { step, implementation }: Node,
+  environment: EvaluationEnvironment,
+  reference: (ref: Ref) => Promise<Json>,
+): Promise<StepIdentity> {
   const { tools } = step;
   return {
     kind: step.kind,
@@ -117,7 +126,6 @@ export async function identify(
         ? { $ref: await reference(tools.tree) }
         : await environment.identifyTools(implementation.tools, tools),
     ownership: environment.ownership,
-    ...(state === undefined ? {} : { state }),
   };
 }
 

@@ -14,7 +14,16 @@ import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
 import { identityJson } from './key.ts';
 import { beginBuild } from './prune.ts';
 import type { Identified, Made, Run, RunTimes } from './run.ts';
-import { foreseeIdentity, identityOf, openStepInputs, runStep, settleIdentity, soundEntry } from './run.ts';
+import {
+  foreseeIdentity,
+  identityOf,
+  keptIdentity,
+  openStepInputs,
+  runStep,
+  settleIdentity,
+  soundEntry,
+  twinKey,
+} from './run.ts';
 import type { RecordedIdentity } from './record.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
@@ -49,6 +58,7 @@ export async function execute(
   await Promise.allSettled(targets.map((id) => run.obtain(id)));
   const settled = await settleAll(run);
   await environment.digests.save();
+  await environment.history?.save();
   if (environment.signal.aborted) throw interruption(environment.signal.reason);
   if (stop.signal.aborted) throw (stop.signal.reason as Failure).cause;
   return { results: settled, times: run.times };
@@ -72,6 +82,8 @@ function createRun(
     limit: pLimit(environment.jobs),
     identities: new Map(),
     results: new Map(),
+    twins: new Map(),
+    unsettled: new Map(),
     checks: new Map(),
     times: { hits: 0, ran: 0, millisecondsByKind: new Map() },
     obtain: (id) => {
@@ -106,17 +118,33 @@ async function obtain(run: Run, node: Node): Promise<Made> {
   try {
     run.signal.throwIfAborted();
     const known = await foreseeIdentity(run, node.step.id);
-    const stored = known === undefined ? undefined : await soundEntry(run, known.key);
-    if (known === undefined || stored === undefined) return await make(run, node, known);
-    run.times.hits += 1;
-    const { id, label } = node.step;
-    run.environment.events.emit({ type: 'step-hit', step: id, label, key: known.key });
-    return { ...known, entry: stored };
+    const twin = await twinKey(run, node, known);
+    const first = run.twins.get(twin);
+    if (first !== undefined) return await taken(run, node, await first);
+    const own = findOrMake(run, node, known);
+    run.twins.set(twin, own);
+    return await own;
   } catch (error) {
     const cause = await explainFault(error, run.environment.store.layout.root);
     run.fail(cause);
     throw cause;
   }
+}
+
+async function findOrMake(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
+  const stored = known === undefined ? undefined : await soundEntry(run, known.key);
+  if (known === undefined || stored === undefined) return make(run, node, known);
+  return taken(run, node, { ...known, entry: stored });
+}
+
+/** A result that need not be made. */
+async function taken(run: Run, { step }: Node, made: Made): Promise<Made> {
+  const { events, history, onDecision } = run.environment;
+  run.times.hits += 1;
+  history?.note(step.id, made.identity);
+  await onDecision?.({ step, state: 'hit', identity: made.identity });
+  events.emit({ type: 'step-hit', step: step.id, label: step.label, key: made.key });
+  return made;
 }
 
 async function make(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
@@ -134,7 +162,7 @@ async function makeFiles(
   if (implementation.output === 'tree') throw new Error('internal: a tree step is not a file step');
   await using opened = await openStepInputs(run, node, undefined);
   const target = hostPath(join(stage.entry, implementation.output));
-  const meta = await runStep(run, { node, key: known?.key, opened, stage }, (inputs, context) =>
+  const meta = await runStep(run, { node, known, opened, stage }, (inputs, context) =>
     implementation.run(inputs, target, context),
   );
   const identified = known ?? (await settleIdentity(run, node));
@@ -156,6 +184,9 @@ async function makeTree(run: Run, last: Node, stage: Stage): Promise<Made> {
     for (const node of chain) await runChainStep(run, { node, root: working.root, stage });
   }
   const earlier = await Promise.all(chain.slice(0, -1).map(({ step }) => recordedIdentity(run, step)));
+  for (const { step } of chain) {
+    run.environment.history?.note(step.id, (await identityOf(run, step.id)).identity);
+  }
   const identified = await identityOf(run, last.step.id);
   return commit(run, { node: last, identified, stage, meta: null, lower, chain: earlier });
 }
@@ -168,10 +199,10 @@ async function runChainStep(
   run: Run,
   { node, root, stage }: { node: TreeNode; root: HostPath; stage: Stage },
 ): Promise<void> {
-  const { key } = await identityOf(run, node.step.id);
+  const known = await identityOf(run, node.step.id);
   const working = node.base === undefined ? undefined : { step: node.base.$ref, root };
   await using opened = await openStepInputs(run, node, working);
-  await runStep(run, { node, key, opened, stage }, (inputs, context) =>
+  await runStep(run, { node, known, opened, stage }, (inputs, context) =>
     node.implementation.run(inputs, root, context),
   );
 }
@@ -217,17 +248,20 @@ async function commit(
   // An aborted tool may have ended with success: what it left is not trusted.
   run.signal.throwIfAborted();
   const { step, implementation } = node;
-  const entry = await run.environment.store.commit(stage, {
-    key: identified.key,
+  const kept = await keptIdentity(run, node, identified);
+  const { store, history } = run.environment;
+  const entry = await store.commit(stage, {
+    key: kept.key,
     kind: step.kind,
     label: step.label,
     type: implementation.output,
     contentKeyed: implementation.output !== 'tree' && implementation.contentKeyed === true,
     lowerLayers: lower?.record.layers ?? [],
     meta,
-    identity: identityJson(identified.identity),
+    identity: identityJson(kept.identity),
     chain,
   });
-  run.checks.set(identified.key, Promise.resolve(undefined));
-  return { ...identified, entry };
+  run.checks.set(kept.key, Promise.resolve(undefined));
+  history?.note(step.id, kept.identity);
+  return { ...kept, entry };
 }

@@ -85,6 +85,13 @@ export function referencesIn(inputs: unknown): readonly Ref[] {
   return Object.values(inputs).flatMap(referencesIn);
 }
 
+/** All files and directories of the user's in a step's inputs. */
+export function hostInputsIn(inputs: unknown): readonly HostInput[] {
+  if (inputs === null || typeof inputs !== 'object') return [];
+  if (isSpecial(inputs)) return '$host' in inputs ? [inputs] : [];
+  return Object.values(inputs).flatMap(hostInputsIn);
+}
+
 /** One place where two identities differ, such as `inputs.trees.0.source`. */
 export interface IdentityChange {
   readonly path: string;

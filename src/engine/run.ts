@@ -1,17 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import pLimit from 'p-limit';
 import type { HostPath, StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
+import { MkimgError } from '../base/errors.ts';
 import type { Ref } from '../plan/step.ts';
 import type { BuildContext } from '../steps/implementation.ts';
 import type { EngineEnvironment } from './environment.ts';
-import { identify, isContentKeyed } from './evaluate.ts';
+import { identify, identifyInputs, isContentKeyed } from './evaluate.ts';
 import { explainFault, keepSandbox } from './faults.ts';
 import type { Graph, Node } from './graph.ts';
 import { allReferences, nodeOf } from './graph.ts';
 import type { OpenedInputs } from './inputs.ts';
 import { openInputs } from './inputs.ts';
 import type { StepIdentity } from './key.ts';
-import { keyOf } from './key.ts';
+import { hostInputsIn, keyOf } from './key.ts';
 import { acquireLock } from './lock.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
@@ -47,6 +49,10 @@ export interface Run {
   readonly limit: ReturnType<typeof pLimit>;
   readonly identities: Map<StepId, Promise<Identified | undefined>>;
   readonly results: Map<StepId, Promise<Made>>;
+  /** Results by key, or by what is known of one before the step runs: two steps with the same inputs are one. */
+  readonly twins: Map<StepKey, Promise<Made>>;
+  /** Steps that wrote to their own inputs, so that nobody can tell what they were made from: a mark for their keys. */
+  readonly unsettled: Map<StepId, string>;
   /** Faults of entries by key, each checked once in a run. */
   readonly checks: Map<StepKey, Promise<string | undefined>>;
   readonly times: RunTimes;
@@ -63,7 +69,7 @@ export async function identityOf(run: Run, id: StepId): Promise<Identified> {
 
 /** The identity of a step if it is known before the step runs; steps that it refers to may have to run for it. */
 export function foreseeIdentity(run: Run, id: StepId): Promise<Identified | undefined> {
-  const known = run.identities.get(id) ?? computeIdentity(run, nodeOf(run.graph, id), run.environment);
+  const known = run.identities.get(id) ?? computeIdentity(run, nodeOf(run.graph, id));
   run.identities.set(id, known);
   // Whoever asked sees the error; a later asker must not be the only one that would have handled it.
   known.catch(() => undefined);
@@ -79,16 +85,39 @@ export async function settleIdentity(run: Run, node: Node): Promise<Identified> 
   return settled;
 }
 
+/** Names a step by all that is known before it runs: its key, or its key but for the state of the world outside. */
+export async function twinKey(run: Run, node: Node, known: Identified | undefined): Promise<StepKey> {
+  if (known !== undefined) return known.key;
+  return keyOf(await identifyInputs(node, run.environment, (ref) => referenceIdentity(run, ref)));
+}
+
+/**
+ * The identity under which a result is kept. It is the one that was foreseen, unless this step or one before it wrote to its
+ * own inputs: such a result has a key that nobody ever asks for again.
+ */
+export async function keptIdentity(run: Run, node: Node, foreseen: Identified): Promise<Identified> {
+  if (run.unsettled.size === 0) return foreseen;
+  const identity = await identifyInputs(node, run.environment, (ref) => keptReference(run, ref));
+  const { state } = foreseen.identity;
+  const mark = run.unsettled.get(node.step.id);
+  const marks = [state, mark].filter((part) => part !== undefined).join(' ');
+  const kept = marks === '' ? identity : { ...identity, state: marks };
+  return { identity: kept, key: keyOf(kept) };
+}
+
+async function keptReference(run: Run, { $ref }: Ref): Promise<Json> {
+  const node = nodeOf(run.graph, $ref);
+  if (node.inner) return (await keptIdentity(run, node, await identityOf(run, $ref))).key;
+  const { key, entry } = await run.obtain($ref);
+  return isContentKeyed(node) ? (entry.record.content ?? null) : key;
+}
+
 async function computeIdentity(
   run: Run,
   node: Node,
-  environment: EngineEnvironment,
+  environment: EngineEnvironment = run.environment,
 ): Promise<Identified | undefined> {
-  const references = await Promise.all(
-    allReferences(node).map(async (ref) => [ref.$ref, await referenceIdentity(run, ref)] as const),
-  );
-  const known = new Map(references);
-  const identity = await identify(node, environment, (ref) => Promise.resolve(known.get(ref.$ref) ?? null));
+  const identity = await identify(node, environment, (ref) => referenceIdentity(run, ref));
   return identity === undefined ? undefined : { identity, key: keyOf(identity) };
 }
 
@@ -151,13 +180,21 @@ export async function openStepInputs(
   });
 }
 
+/** A step that is about to run. */
+export interface StepRun {
+  readonly node: Node;
+  readonly known: Identified | undefined;
+  readonly opened: OpenedInputs;
+  readonly stage: Stage;
+}
+
 /** What runs a step's implementation, once its inputs are open. */
 export type StepAction<T> = (inputs: unknown, context: BuildContext) => Promise<T>;
 
 /** Runs one step in one of the run's places, with events and times. */
 export async function runStep<T>(
   run: Run,
-  { node, key, opened, stage }: { node: Node; key: StepKey | undefined; opened: OpenedInputs; stage: Stage },
+  { node, known, opened, stage }: StepRun,
   action: StepAction<T>,
 ): Promise<T> {
   return run.limit(async () => {
@@ -166,10 +203,12 @@ export async function runStep<T>(
     const { events, store } = run.environment;
     const started = performance.now();
     const common = { step: step.id, label: step.label };
-    events.emit({ type: 'step-started', ...common, key: key ?? '' });
+    await run.environment.onDecision?.({ step, state: 'run', identity: known?.identity });
+    events.emit({ type: 'step-started', ...common, key: known?.key ?? '' });
     const context = buildContext(run, { node, opened, work: await stage.scratch() });
     try {
       const result = await action(opened.inputs, context);
+      await checkInputs(run, node);
       const milliseconds = elapsed(started);
       count(run.times, step.kind, milliseconds);
       events.emit({ type: 'step-finished', ...common, milliseconds });
@@ -183,6 +222,31 @@ export async function runStep<T>(
       run.fail(cause);
       throw cause;
     }
+  });
+}
+
+/**
+ * A result may only be kept under the key of what it was made from.
+ * @throws MkimgError `input-changed` when a file of the user's is not what it was when the key was computed
+ */
+async function checkInputs(run: Run, { step, implementation }: Node): Promise<void> {
+  const { digests, events } = run.environment;
+  const own = implementation.output === 'tree' ? (implementation.mayChange?.(step.inputs) ?? []) : [];
+  for (const input of hostInputsIn(step.inputs)) {
+    const change = await digests.changeOf(input);
+    if (change === undefined) continue;
+    if (!own.includes(input)) throw inputChanged(change, step);
+    run.unsettled.set(step.id, `unsettled ${randomUUID()}`);
+    events.emit({
+      ...{ type: 'note', level: 'info', code: 'sources-changed' },
+      message: `${change} was changed while '${step.label}' ran; the result is used, but not for later builds`,
+    });
+  }
+}
+
+function inputChanged(change: string, { label }: Node['step']): MkimgError {
+  return new MkimgError('input-changed', `${change} was changed while '${label}' ran`, {
+    hint: 'Build again: nothing of what was made from it is kept.',
   });
 }
 

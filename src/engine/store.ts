@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs';
 import { lstat, open, readdir, readFile, rename, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HostPath, StepKey } from '../base/brand.ts';
-import { hostPath } from '../base/brand.ts';
+import type { HostPath, Sha256, StepKey } from '../base/brand.ts';
+import { hostPath, sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
-import { byBytes, canonicalJson, digestJson } from '../base/canonical.ts';
+import { byBytes, canonicalJson, digestJson, isObject } from '../base/canonical.ts';
 import { isErrno } from '../base/errors.ts';
 import { exists, syncDirectory } from '../base/files.ts';
 import type { ArtifactType } from '../plan/step.ts';
@@ -158,7 +158,7 @@ async function describe(stage: Stage, draft: EntryDraft): Promise<StoreRecord> {
     ...{ format: 1, key, kind, label, createdAt: Date.now(), bytes, artifact, meta, identity },
     layers: draft.type === 'tree' ? [...draft.lowerLayers, key] : [],
     chain: draft.chain ?? [],
-    ...(draft.contentKeyed ? { content: contentDigest(artifact) } : {}),
+    ...(draft.contentKeyed ? { content: statedContent(meta) ?? contentDigest(artifact) } : {}),
   };
 }
 
@@ -186,6 +186,12 @@ async function describeFile(path: string, name: string, contentKeyed: boolean): 
   return contentKeyed || stats.size <= smallFileBytes
     ? { ...common, sha256: await fileDigest(path) }
     : { ...common, sample: await sampleDigest(path, stats.size) };
+}
+
+/** What the step itself says that its content amounts to. */
+function statedContent(meta: Json): Sha256 | undefined {
+  const content = isObject(meta) ? meta['content'] : undefined;
+  return typeof content === 'string' ? sha256Digest(content) : undefined;
 }
 
 function contentDigest(artifact: RecordedArtifact): StoreRecord['content'] & string {

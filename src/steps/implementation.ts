@@ -2,7 +2,7 @@ import type { HostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import type { EventSink } from '../base/events.ts';
-import type { Opened, StepKind } from '../plan/step.ts';
+import type { HostInput, Opened, StepKind } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
 import type { Sandbox, ToolNeed } from '../sandbox/types.ts';
 
@@ -54,6 +54,8 @@ export interface TreeStep<K extends StepKind> {
   readonly tools: readonly ToolNeed[];
   /** The step fills an empty tree, which is its output; `inputs.base` is opened read-only, not changed. */
   readonly fresh?: boolean;
+  /** Files of the user's that the step itself may write to while it runs. All others must stay as they are meanwhile. */
+  mayChange?(inputs: StepInputs[K]): readonly HostInput[];
   run(inputs: Opened<StepInputs[K]>, root: HostPath, context: BuildContext): Promise<void>;
 }
 
@@ -62,7 +64,10 @@ export interface FileStep<K extends StepKind> {
   readonly output: 'file' | 'files';
   readonly version: number;
   readonly tools: readonly ToolNeed[];
-  /** In keys of later steps the content of the output counts, not the key of this step. */
+  /**
+   * In keys of later steps the content of the output counts, not the key of this step. A step that knows better than its
+   * bytes what counts puts a digest of that into its meta as `content`.
+   */
   readonly contentKeyed?: boolean;
   /**
    * The state of something outside the inputs that enters the key, such as the state of repositories; cheap, starts no

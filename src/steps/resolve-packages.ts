@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { formatResolvedPackages } from '../distro/resolved.ts';
+import { formatResolvedPackages, packagesDigest } from '../distro/resolved.ts';
 import { usableState } from './apt/metadata.ts';
 import { openRepositorySet, requestArchitectures } from './apt/repository-set.ts';
 import { metadataDirectory, resolvePackageRequest } from './apt/resolve.ts';
@@ -12,7 +12,7 @@ import type { FileStep } from './implementation.ts';
  */
 export const resolvePackages: FileStep<'resolve-packages'> = {
   output: 'file',
-  version: 1,
+  version: 2,
   contentKeyed: true,
   tools: [
     { tool: 'apt-get', minimum: '2.3', reason: 'choosing packages' },
@@ -33,6 +33,11 @@ export const resolvePackages: FileStep<'resolve-packages'> = {
     const { packages, state } = await resolvePackageRequest(inputs, context);
     await writeFile(target, formatResolvedPackages(packages));
     const bytes = packages.reduce((sum, entry) => sum + entry.size, 0);
-    return { packages: packages.length, bytes, repositoryState: state };
+    return {
+      packages: packages.length,
+      bytes,
+      repositoryState: state,
+      content: packagesDigest(packages),
+    };
   },
 };

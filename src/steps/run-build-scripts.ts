@@ -15,6 +15,7 @@ export const runBuildScripts: TreeStep<'run-build-scripts'> = {
   fresh: true,
   version: 1,
   tools: scriptTools,
+  mayChange: ({ sources }) => sources.map(({ source }) => source),
   async run(inputs, root, context) {
     const upper = hostPath(join(context.work, 'upper'));
     const work = hostPath(join(context.work, 'overlay'));

@@ -7,6 +7,7 @@ export const runScriptsStep: TreeStep<'run-scripts'> = {
   output: 'tree',
   version: 1,
   tools: scriptTools,
+  mayChange: ({ sources }) => sources.map(({ source }) => source),
   async run(inputs, root, context) {
     await runScripts({ settings: inputs, root }, context);
   },
