@@ -61,10 +61,18 @@ export async function namesIn(directory: string, ...alsoNone: readonly string[])
 }
 
 export async function isDirectory(path: string): Promise<boolean> {
+  return (await statIfExists(path))?.isDirectory() ?? false;
+}
+
+export async function isRegularFile(path: string): Promise<boolean> {
+  return (await statIfExists(path))?.isFile() ?? false;
+}
+
+async function statIfExists(path: string): Promise<Stats | undefined> {
   try {
-    return (await stat(path)).isDirectory();
+    return await stat(path);
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { buildVerb } from './build.ts';
 import { cacheVerb } from './cache.ts';
 import { cleanVerb } from './clean.ts';
 import { initVerb } from './init.ts';
+import { initrdVerb } from './initrd.ts';
 import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
 import { summaryVerb } from './summary.ts';
@@ -18,6 +19,7 @@ export const verbs: readonly Verb[] = [
   testVerb(runtimeHooks),
   cleanVerb,
   cacheVerb,
+  initrdVerb,
   initVerb,
   toolsVerb,
 ];

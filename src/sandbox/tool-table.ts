@@ -38,6 +38,7 @@ export const toolTable: ReadonlyMap<string, ToolRow> = new Map([
   ...rows('binutils', ['objcopy', 'objdump']),
   ...rows('btrfs-progs', ['btrfs', 'mkfs.btrfs']),
   ...rows('bubblewrap', ['bwrap']),
+  ...rows('bzip2', ['bzip2'], { versionArgv: ['--help'] }),
   ...rows('coreutils', [
     ...[
       'chmod',
@@ -78,6 +79,8 @@ export const toolTable: ReadonlyMap<string, ToolRow> = new Map([
   ...rows('libarchive-tools', ['bsdtar']),
   ...rows('libc-bin', ['getent', 'ldconfig', 'localedef']),
   ...rows('mount', ['mount', 'umount']),
+  ...rows('lz4', ['lz4']),
+  ...rows('lzop', ['lzop']),
   ...rows('mtools', ['mcopy', 'mdir', 'mformat', 'mmd']),
   ...rows('openssh-client', ['ssh'], { versionArgv: ['-V'] }),
   ...rows('openssh-client', ['ssh-keygen'], { versionArgv: undefined }),
