@@ -26,13 +26,16 @@ const hostFiles = { '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-ar
 /** Further programs for the tests: independent readers of what mkimg writes, and peers. */
 export const testPrograms = {
   cpio: 'cpio',
+  fish: 'fish',
   git: 'git',
   gpg: 'gpg',
   'gpg-agent': 'gpg-agent',
   gpgconf: 'gpgconf',
+  mandoc: 'mandoc',
   mmdebstrap: 'mmdebstrap',
   openssl: 'openssl',
   sfdisk: 'fdisk',
+  zsh: 'zsh',
 };
 
 /** @param {string} message @returns {never} */

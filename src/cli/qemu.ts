@@ -16,8 +16,8 @@ export function qemuVerb(hooks: RuntimeHooks): Verb {
     name: 'qemu',
     aliases: ['vm'],
     summary: 'Boot the image in QEMU; words after -- go to QEMU',
-    doc: `Boots the image that was built, with its console on this terminal; Ctrl-A X ends the machine. It builds first if
-there is no output or with \`-f\`. The exit code is the one that the guest hands over, else 0.`,
+    doc: `Boots the image that was built, with its console on this terminal; Ctrl-A X ends the machine. With \`-f\` it is
+built first. The exit code is QEMU's, which the guest may choose.`,
     answers: true,
     options: [],
     run: (context) => withMachine(context, hooks, (prepared) => run(prepared, context)),

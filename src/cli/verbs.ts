@@ -1,10 +1,12 @@
 import { buildVerb } from './build.ts';
 import { cacheVerb } from './cache.ts';
 import { cleanVerb } from './clean.ts';
+import { completionVerb } from './completion.ts';
 import { initVerb } from './init.ts';
 import { initrdVerb } from './initrd.ts';
 import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
+import { schemaVerb } from './schema.ts';
 import { summaryVerb } from './summary.ts';
 import { testVerb } from './test.ts';
 import { runtimeHooks, toolsVerb } from './tools.ts';
@@ -22,6 +24,8 @@ export const verbs: readonly Verb[] = [
   initrdVerb,
   initVerb,
   toolsVerb,
+  schemaVerb,
+  completionVerb(() => verbs),
 ];
 
 /** What runs when no verb is given. */
