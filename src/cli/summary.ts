@@ -1,6 +1,6 @@
 import type { Origin } from '../base/diagnostic.ts';
 import type { Project, ResolvedImage } from '../config/project.ts';
-import { imageJson } from '../config/resolved-image.ts';
+import { projectJson } from '../config/project-json.ts';
 import type { SettingRow } from '../config/settings/table.ts';
 import { settingRows } from '../config/settings/table.ts';
 import { describeOrigin } from './diagnostics.ts';
@@ -44,11 +44,11 @@ from. Passwords and the like are shown as \`***\`. Nothing is run.`,
 
 /** The resolved configuration in mkosi's shape, indented; with `origin`, each image also has `Origins`. */
 export function summaryJson(project: Project, options: SummaryOptions): string {
-  const images = project.images.map((image) => ({
-    ...imageJson(image, options),
-    ...(options.origin ? { Origins: originsJson(image) } : {}),
-  }));
-  return JSON.stringify({ Images: images, Tools: null }, undefined, 4);
+  const { Images, Tools } = projectJson(project, options);
+  const withOrigins = options.origin
+    ? Images.map((json, index) => ({ ...json, Origins: originsJson(project.images[index]) }))
+    : Images;
+  return JSON.stringify({ Images: withOrigins, Tools }, undefined, 4);
 }
 
 /** What differs from the defaults, and what is worth knowing in any case, by section. */
@@ -56,7 +56,8 @@ export function summaryText(project: Project, options: SummaryOptions): string {
   return project.images.flatMap((image) => imageLines(image, options)).join('\n');
 }
 
-function originsJson(image: ResolvedImage): Readonly<Record<string, readonly string[]>> {
+function originsJson(image: ResolvedImage | undefined): Readonly<Record<string, readonly string[]>> {
+  if (image === undefined) return {};
   const set = settingRows.filter(({ name }) => image.resolved(name).entries.length > 0);
   return Object.fromEntries(
     set.map(({ name }) => [name, image.resolved(name).entries.map(({ origin }) => originText(origin))]),

@@ -1,16 +1,18 @@
 import type { HostPath } from '../base/brand.ts';
 import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
+import type { Entry } from './codec.ts';
 import type { ImageLoading, Position } from './loading.ts';
 import { parseContext, take } from './loading.ts';
 import type { ScannedAssignment } from './scanner.ts';
-import { laterSettings } from './settings/later.ts';
 import type { SettingRow } from './settings/table.ts';
 import { findSetting, settingRows } from './settings/table.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import type { TracedText } from './traced-text.ts';
 import { tracedWhole, trim } from './traced-text.ts';
-import { assign, clear, type LayerName } from './values.ts';
+import { prohibition } from './prohibitions.ts';
+import type { LayerName, Place as SettingPlace } from './values.ts';
+import { assign, clear } from './values.ts';
 
 /** A setting given on the command line; `text` is empty to go back to the default. */
 export interface CommandLineAssignment {
@@ -46,6 +48,11 @@ export function applyLine(
   }
   if (row.name !== line.key) loading.faults.push(oldName(line, row));
   if (row.section !== place.section) loading.faults.push(wrongSection(line, row, place));
+  const prohibited = prohibition(loading, row, position);
+  if (prohibited !== undefined) {
+    loading.faults.push({ ...prohibited, origin: line.keyOrigin });
+    return undefined;
+  }
   const value = trim(expandSpecifiers(loading, line.value, place));
   assignText(loading, value, { row, layer: position.layer, directory: position.directory });
   return row;
@@ -57,28 +64,56 @@ interface Target {
   readonly directory: HostPath;
 }
 
-function assignText(loading: ImageLoading, value: TracedText, { row, layer, directory }: Target): void {
-  const place = { row, layer };
+/** Takes over one value as a user writes it; empty text resets the setting. */
+export function assignText(
+  loading: ImageLoading,
+  value: TracedText,
+  { row, layer, directory }: Target,
+): void {
   if (value.text === '') {
-    clear(loading.values, place);
+    clearSetting(loading, { row, layer }, value.origin());
     return;
   }
   const entries = take(loading, row.setting.codec.parse(value, parseContext(loading, directory)));
-  if (entries !== undefined) assign(loading.values, place, entries);
+  if (entries !== undefined)
+    assignEntries(loading, { row, layer }, { entries, origin: value.origin(), text: value.text });
+}
+
+/** What is assigned, for the history. */
+interface Given {
+  readonly entries: readonly Entry<unknown>[];
+  readonly origin: Origin;
+  readonly text?: string;
+}
+
+/** Adds entries to a setting, and to the history. */
+export function assignEntries(
+  loading: ImageLoading,
+  place: SettingPlace,
+  { entries, origin, text }: Given,
+): void {
+  const { row, layer } = place;
+  assign(loading.values, place, entries);
+  const secret = row.setting.codec.redact !== undefined;
+  loading.history.push({
+    setting: row.name,
+    layer,
+    kind: 'set',
+    origin,
+    text: secret ? undefined : text,
+    entries,
+  });
+}
+
+function clearSetting(loading: ImageLoading, place: SettingPlace, origin: Origin): void {
+  clear(loading.values, place);
+  const { row, layer } = place;
+  loading.history.push({ setting: row.name, layer, kind: 'clear', origin, text: '', entries: [] });
 }
 
 function unknownSetting({ key, keyOrigin: origin }: ScannedAssignment, { prefix }: Position): Diagnostic {
   const severity = prefix === 'mkosi' ? 'warning' : 'error';
   const ignored = prefix === 'mkosi' ? ' and is ignored' : '';
-  if (laterSettings.has(key)) {
-    const hint = 'See mkimg --help for the settings that there are.';
-    return fault(severity, {
-      code: 'unsupported-setting',
-      message: `${key}= is not supported yet${ignored}`,
-      origin,
-      hint,
-    });
-  }
   const near = closest(
     key,
     settingRows.map(({ name }) => name),

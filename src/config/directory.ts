@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
-import type { Diagnostic } from '../base/diagnostic.ts';
+import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
 import { applyLine } from './assignments.ts';
-import { fileCounts } from './conditions.ts';
+import { findSet } from './builtin-sets.ts';
+import { failedConditions } from './conditions.ts';
 import type { ConfigFiles } from './files.ts';
+import type { FileRole } from './history.ts';
 import { applyImplicitFiles } from './implicit.ts';
 import { noteUnusedFiles } from './known-files.ts';
 import type { ImageLoading, Position, Prefix } from './loading.ts';
@@ -23,6 +25,8 @@ export interface DirectoryOptions {
   /** Read the profiles that are on. */
   readonly profiles?: boolean;
   readonly layer?: LayerName;
+  /** Why the directory is read. */
+  readonly role: FileRole;
 }
 
 /** The prefix of a configuration directory's files: `mkimg` if one file has it, else `mkosi` if one has that. */
@@ -33,69 +37,102 @@ export function prefixOf(files: ConfigFiles, directory: HostPath): Prefix | unde
 
 /**
  * Reads a configuration directory: its local files, the files that count by their names, mkimg.conf, mkimg.conf.d/ and
- * profiles. If the conditions in mkimg.conf do not hold, nothing of the directory counts.
+ * profiles. If the conditions in mkimg.conf do not hold, nothing of the directory counts, and the answer is false.
  */
-export function readDirectory(loading: ImageLoading, directory: HostPath, options: DirectoryOptions): void {
-  const prefix = prefixOf(loading.world.files, directory) ?? options.prefix;
+export function readDirectory(
+  loading: ImageLoading,
+  directory: HostPath,
+  options: DirectoryOptions,
+): boolean {
+  const { files } = loading.world;
+  const prefix = prefixOf(files, directory) ?? options.prefix;
   const position: Position = { directory, prefix, layer: options.layer ?? 'files' };
-  const main = scanFile(loading, named(position, '.conf'));
-  if (main !== undefined && !fileCounts(loading, main, position)) return;
-  if (options.local === true) readLocal(loading, position);
-  noteUnusedFiles(loading, position);
-  applyImplicitFiles(loading, position);
-  if (main !== undefined) applyFile(loading, main, position);
-  readDropIns(loading, position);
-  if (options.profiles === true) readProfiles(loading, position);
+  return enter(loading, directory, () => {
+    const path = named(position, '.conf');
+    const main = scanFile(loading, path);
+    if (main !== undefined && !counts(loading, main, { position, role: options.role, decides: true }))
+      return false;
+    if (options.local === true) readLocal(loading, position);
+    noteUnusedFiles(loading, position);
+    applyImplicitFiles(loading, position);
+    if (main !== undefined) enter(loading, path, () => applyFile(loading, main, position));
+    readDropIns(loading, position);
+    if (options.profiles === true) readProfiles(loading, position);
+    return true;
+  });
+}
+
+/** Reads a file if it is there; false when its conditions do not hold. */
+export function readFile(
+  loading: ImageLoading,
+  path: HostPath,
+  { position, role }: { readonly position: Position; readonly role: FileRole },
+): boolean {
+  const file = scanFile(loading, path);
+  if (file === undefined) return true;
+  if (!counts(loading, file, { position, role, decides: false })) return false;
+  enter(loading, path, () => applyFile(loading, file, position));
+  return true;
 }
 
 /** Reads what Include= names and was not read yet: each file or directory counts once for an image. */
 export function includePending(loading: ImageLoading, position: Position): void {
   const { files } = loading.world;
-  for (const path of currentValue(loading, 'Include') as readonly HostPath[]) {
+  for (const { value, origin } of currentEntries(loading, 'Include')) {
+    const given = value as string;
+    const set = findSet(given, loading.world.sets);
+    const path = set ?? hostPath(given);
     const real = files.realPath(path);
     if (loading.included.has(real)) continue;
     loading.included.add(real);
-    if (files.stat(path)?.directory === true) {
-      readDirectory(loading, path, { prefix: position.prefix, profiles: true, layer: position.layer });
+    if (loading.open.includes(real)) {
+      loading.faults.push(includeLoop(path, origin, position.prefix));
+    } else if (files.stat(path)?.directory === true) {
+      const { prefix, layer } = position;
+      const role = set === undefined ? 'include' : 'built-in';
+      readDirectory(loading, path, { prefix, profiles: true, layer, role });
     } else {
-      readFile(loading, path, position);
+      readFile(loading, path, { position, role: 'include' });
     }
   }
 }
 
 function readLocal(loading: ImageLoading, position: Position): void {
   const local = { ...position, layer: 'local' } as const;
-  readFile(loading, named(position, '.local.conf'), local);
+  readFile(loading, named(position, '.local.conf'), { position: local, role: 'local' });
   const directory = named(position, '.local');
   if (loading.world.files.stat(directory)?.directory === true) {
-    readDirectory(loading, directory, { prefix: position.prefix, layer: 'local' });
+    readDirectory(loading, directory, { prefix: position.prefix, layer: 'local', role: 'local' });
   }
 }
 
 function readDropIns(loading: ImageLoading, position: Position): void {
   const { files } = loading.world;
+  const { prefix, layer } = position;
   const directory = named(position, '.conf.d');
   for (const name of files.list(directory)) {
     const path = hostPath(join(directory, name));
     if (files.stat(path)?.directory === true) {
-      readDirectory(loading, path, { prefix: position.prefix, layer: position.layer });
+      readDirectory(loading, path, { prefix, layer, role: 'drop-in' });
     } else if (name.endsWith('.conf')) {
-      readFile(loading, path, position);
+      readFile(loading, path, { position, role: 'drop-in' });
     }
   }
 }
 
 function readProfiles(loading: ImageLoading, position: Position): void {
   const { files } = loading.world;
+  const { prefix, layer } = position;
   for (const profile of currentValue(loading, 'Profiles') as readonly string[]) {
     const directory = named(position, `.profiles/${profile}`);
     const file = hostPath(`${directory}.conf`);
     if (files.stat(directory)?.directory === true) {
       loading.knownProfiles.add(profile);
-      readDirectory(loading, directory, { prefix: position.prefix, layer: position.layer });
+      readDirectory(loading, directory, { prefix, layer, role: 'profile' });
     }
-    if (files.stat(file) !== undefined) loading.knownProfiles.add(profile);
-    readFile(loading, file, position);
+    if (files.stat(file) === undefined) continue;
+    loading.knownProfiles.add(profile);
+    readFile(loading, file, { position, role: 'profile' });
   }
 }
 
@@ -121,24 +158,92 @@ export function noteUnknownProfiles(loading: ImageLoading, prefix: Prefix): void
   }
 }
 
-function named({ directory, prefix }: Pick<Position, 'directory' | 'prefix'>, suffix: string): HostPath {
+/** A file or directory of a configuration directory. */
+export function named(
+  { directory, prefix }: Pick<Position, 'directory' | 'prefix'>,
+  suffix: string,
+): HostPath {
   return hostPath(join(directory, `${prefix}${suffix}`));
 }
 
-/** Reads a file if it is there. */
-function readFile(loading: ImageLoading, path: HostPath, position: Position): void {
-  const file = scanFile(loading, path);
-  if (file !== undefined && fileCounts(loading, file, position)) applyFile(loading, file, position);
+/** Does something with a file or directory that is then known to be open. A directory within itself is not read again. */
+function enter<T>(loading: ImageLoading, path: HostPath, read: () => T): T | true {
+  const real = loading.world.files.realPath(path);
+  if (loading.open.includes(real)) {
+    loading.faults.push({
+      severity: 'error',
+      code: 'configuration-loop',
+      message: `${path} contains itself through a symbolic link`,
+      origin: { kind: 'path', path },
+      hint: 'Remove the link.',
+    });
+    return true;
+  }
+  loading.open.push(real);
+  try {
+    return read();
+  } finally {
+    loading.open.pop();
+  }
+}
+
+interface Visit {
+  readonly position: Position;
+  readonly role: FileRole;
+  readonly decides: boolean;
+}
+
+/** Judges the conditions of a file and notes that it was looked at. */
+function counts(loading: ImageLoading, file: ScannedFile, { position, role, decides }: Visit): boolean {
+  const failed = failedConditions(loading, file, position);
+  const { directory, layer } = position;
+  loading.visits.push({ path: file.path, role, directory, layer, decidesForDirectory: decides, failed });
+  return failed.length === 0;
 }
 
 function scanFile(loading: ImageLoading, path: HostPath): ScannedFile | undefined {
-  const { files } = loading.world;
+  const { files, scans } = loading.world;
   const facts = files.stat(path);
-  if (facts === undefined || facts.directory) return undefined;
-  loading.sources.push(path);
-  const file = scan(path, files.read(path));
-  loading.faults.push(...file.faults);
+  if (facts === undefined) return undefined;
+  if (facts.directory) {
+    loading.faults.push(isDirectory(path));
+    return undefined;
+  }
+  const known = scans.get(path);
+  if (known !== undefined) return known;
+  const content = files.read(path);
+  const file = scan(path, content);
+  scans.set(path, file);
+  loading.faults.push(...file.faults, ...encodingFaults(path, content));
   return file;
+}
+
+function isDirectory(path: HostPath): Diagnostic {
+  return {
+    severity: 'error',
+    code: 'not-a-file',
+    message: 'it is a directory where a file is expected',
+    origin: { kind: 'path', path },
+    hint: 'Directories of settings have other names: mkimg.conf.d/, mkimg.local/, mkimg.profiles/.',
+  };
+}
+
+/** Bytes that are no UTF-8 were replaced when the file was read. */
+function encodingFaults(path: HostPath, content: string): readonly Diagnostic[] {
+  const at = content.indexOf('\uFFFD');
+  if (at < 0) return [];
+  const before = content.slice(0, at);
+  const line = before.split('\n').length;
+  const column = at - before.lastIndexOf('\n');
+  return [
+    {
+      severity: 'error',
+      code: 'not-utf8',
+      message: 'this is not UTF-8',
+      origin: { kind: 'file', span: { file: path, line, column, length: 1 } },
+      hint: 'Store the file as UTF-8.',
+    },
+  ];
 }
 
 function applyFile(loading: ImageLoading, file: ScannedFile, position: Position): void {
@@ -154,6 +259,16 @@ function applyFile(loading: ImageLoading, file: ScannedFile, position: Position)
       if (row?.name === 'Include') includePending(loading, position);
     }
   }
+}
+
+function includeLoop(path: HostPath, origin: Origin, prefix: Prefix): Diagnostic {
+  return {
+    severity: prefix === 'mkosi' ? 'warning' : 'error',
+    code: 'include-loop',
+    message: `${path} includes itself`,
+    origin,
+    hint: 'It is being read already; remove the line.',
+  };
 }
 
 function unknownSection({ name, origin }: ScannedSection): Diagnostic {

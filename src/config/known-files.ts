@@ -10,25 +10,26 @@ export const resultSuffixes: readonly string[] = ['.output', '.cache', '.builddi
 
 const knownSuffixes: readonly string[] = [
   '.conf',
+  '.bump',
   '.conf.d',
+  '.images',
+  '.initrd.conf',
   '.local',
   '.local.conf',
   '.profiles',
+  '.tools.conf',
   ...resultSuffixes,
   ...settingRows.flatMap(({ setting }) => (setting.implicit ?? []).map(({ suffix }) => suffix)),
 ];
 
 /** What mkosi picks up by name and mkimg does not yet. */
 const laterSuffixes: readonly string[] = [
-  '.bump',
   '.clean',
   '.clean.d',
   '.configure',
   '.configure.d',
   '.crt',
-  '.images',
   '.initrd',
-  '.initrd.conf',
   '.key',
   '.nspawn',
   '.passphrase',
@@ -38,7 +39,6 @@ const laterSuffixes: readonly string[] = [
   '.sync',
   '.sync.d',
   '.sysupdate',
-  '.tools.conf',
   '.uki-profiles',
 ];
 

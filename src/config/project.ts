@@ -1,24 +1,26 @@
 import { join } from 'node:path';
-import type { HostPath, ImageName } from '../base/brand.ts';
+import type { HostPath } from '../base/brand.ts';
 import { hostPath, imageName } from '../base/brand.ts';
-import type { Diagnostic, Origin, Result } from '../base/diagnostic.ts';
+import type { Diagnostic, Result } from '../base/diagnostic.ts';
 import { fail, ok } from '../base/diagnostic.ts';
 import type { CommandLineAssignment } from './assignments.ts';
 import { applyCommandLine } from './assignments.ts';
-import { includePending, noteUnknownProfiles, prefixOf, readDirectory } from './directory.ts';
+import { includePending, prefixOf, readDirectory } from './directory.ts';
 import type { ConfigFiles } from './files.ts';
-import { hostFiles } from './files.ts';
-import { hostFacts } from './host.ts';
 import { resultSuffixes } from './known-files.ts';
-import type { ImageLoading, LoadEnvironment } from './loading.ts';
+import type { LoadEnvironment } from './loading.ts';
+import { newImage } from './loading.ts';
+import type { ReadImages } from './images.ts';
+import { readImages } from './images.ts';
+import { programs } from './programs.ts';
+import type { ReadingRequest } from './reading.ts';
+import { distinct, reading } from './reading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
-import { finishImage } from './resolved-image.ts';
-import type { HostFacts } from './setting.ts';
-import type { SettingName } from './settings/table.ts';
-import { settingRows } from './settings/table.ts';
-import { force, preload } from './values.ts';
 
+export { loadBuiltinImage } from './builtin-image.ts';
 export type { CommandLineAssignment } from './assignments.ts';
+export type { BuildableConfig } from './buildable.ts';
+export type { Assignment, FailedCondition, FileVisit } from './history.ts';
 export type { ResolvedImage } from './resolved-image.ts';
 export type { ImageConfig, SettingName } from './settings/table.ts';
 
@@ -28,119 +30,59 @@ export interface Project {
   readonly images: readonly ResolvedImage[];
   /** The image that verbs act on. */
   readonly main: ResolvedImage;
+  /** What ToolsTree=default stands for; absent where the main image says something else, or nothing. */
+  readonly tools?: ResolvedImage;
   readonly directory: HostPath;
   readonly warnings: readonly Diagnostic[];
-  /** Configuration files in the order in which they were read. */
+  /** Configuration files that count, in the order in which they were read. */
   readonly sources: readonly HostPath[];
 }
 
-export interface ProjectRequest {
+export interface ProjectRequest extends ReadingRequest {
   readonly directory: HostPath;
   readonly assignments: readonly CommandLineAssignment[];
-  /** Of the process that called mkimg. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** By default, this machine. */
-  readonly host?: HostFacts;
-  /** By default, the disk. */
-  readonly files?: ConfigFiles;
 }
 
-/** Reads a project. Nothing is run. All faults come at once. */
+/** Reads a project. All faults come at once. Nothing is run but by `runProgram`. */
 export async function loadProject(request: ProjectRequest): Promise<Result<Project>> {
-  // The files are few and small: they are read as the language asks for them, one after the other.
-  await Promise.resolve();
-  const world = loadEnvironment(request);
-  if (world.files.stat(request.directory)?.directory !== true) return noDirectory(request.directory);
-  const directory = projectDirectory(world.files, request.directory);
-  if (directory === undefined && !describesAnImage(request.assignments))
-    return noConfiguration(request.directory);
-  const loading = newImage({ name: imageName('main'), directory: directory ?? request.directory }, world);
-  readImage(loading, request.assignments);
-  const main = finishImage(loading);
-  const errors = loading.faults.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) return fail(...loading.faults);
-  const project = { images: [main], main, directory: loading.directory, sources: loading.sources };
-  return ok({ ...project, warnings: loading.faults }, loading.faults);
-}
-
-export interface BuiltinRequest {
-  readonly name: 'default-initrd' | 'tools';
-  /** The directory that describes it (configs/initrd). */
-  readonly directory: HostPath;
-  /** The image that it is built for. */
-  readonly inherit: ResolvedImage;
-  /** Further settings; they count like the command line. */
-  readonly assignments: readonly CommandLineAssignment[];
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly host?: HostFacts;
-  readonly files?: ConfigFiles;
-}
-
-/** Settings that describe the target: a tools tree has its own, for it runs here. */
-const targetSettings: readonly SettingName[] = [
-  'Distribution',
-  'Release',
-  'Architecture',
-  'Repositories',
-  'SandboxTrees',
-  'PackageDirectories',
-];
-
-/**
- * Reads an image that mkimg brings along. What the user's image decides for all images is fixed; what other images
- * start from is handed down, both with an origin that says so.
- */
-export async function loadBuiltinImage(request: BuiltinRequest): Promise<Result<ResolvedImage>> {
-  await Promise.resolve();
-  const world = loadEnvironment(request);
-  const { directory, inherit } = request;
-  const loading = newImage({ name: imageName(request.name), directory }, world);
-  const origin: Origin = { kind: 'inherited', image: inherit.name };
-  for (const row of settingRows) {
-    // Built-in configurations have profiles of their own.
-    if (row.name === 'Profiles') continue;
-    if (request.name === 'tools' && targetSettings.includes(row.name)) continue;
-    const handed = { row, given: inherit.resolved(row.name), origin };
-    const { scope } = row.setting;
-    if (scope === 'universal' || scope === 'multiversal') force(loading.values, handed);
-    else if (request.name === 'tools') continue;
-    else if (scope === 'inherit' || scope === 'initrd-inherit') preload(loading.values, handed);
+  const known = programs(request.runProgram);
+  // Reading runs nothing: what needs the output of a program is read again when it is there.
+  for (;;) {
+    const result = reading(request, known, (world) => readProject(request, world));
+    if (!(await known.runPending())) return result;
   }
-  readImage(loading, request.assignments);
-  const image = finishImage(loading);
-  const errors = loading.faults.filter(({ severity }) => severity === 'error');
-  return errors.length > 0 ? fail(...loading.faults) : ok(image, loading.faults);
 }
 
-function loadEnvironment(request: Pick<ProjectRequest, 'environment' | 'host' | 'files'>): LoadEnvironment {
-  const files = request.files ?? hostFiles;
-  return { files, environment: request.environment, host: request.host ?? hostFacts(files) };
-}
-
-interface NewImage {
-  readonly name: ImageName;
-  readonly directory: HostPath;
-}
-
-function newImage(image: NewImage, world: LoadEnvironment): ImageLoading {
-  return {
-    ...image,
-    world,
-    values: new Map(),
-    faults: [],
-    included: new Set(),
-    knownProfiles: new Set(),
-    sources: [],
-  };
-}
-
-function readImage(loading: ImageLoading, assignments: readonly CommandLineAssignment[]): void {
-  const { directory, world } = loading;
+function readProject(request: ProjectRequest, world: LoadEnvironment): Result<Project> {
+  if (world.files.stat(request.directory)?.directory !== true) return noDirectory(request.directory);
+  const found = projectDirectory(world.files, request.directory);
+  if (found === undefined && !describesAnImage(request.assignments))
+    return noConfiguration(request.directory);
+  const directory = found ?? request.directory;
   const prefix = prefixOf(world.files, directory) ?? 'mkimg';
-  applyCommandLine(loading, assignments);
-  includePending(loading, { directory, prefix, layer: 'files' });
-  readDirectory(loading, directory, { prefix, local: true, profiles: true });
-  noteUnknownProfiles(loading, prefix);
+  const main = newImage({ name: imageName('main'), role: 'main', directory, home: directory }, world);
+  applyCommandLine(main, request.assignments);
+  includePending(main, { directory, prefix, layer: 'files' });
+  readDirectory(main, directory, { prefix, local: true, profiles: true, role: 'configuration' });
+  const images = readImages(main, prefix);
+  const faults = distinct([...world.faults, ...images.faults]);
+  if (faults.some(({ severity }) => severity === 'error')) return fail(...faults);
+  return ok({ ...described(images), directory, warnings: faults }, faults);
+}
+
+function described({
+  images,
+  main,
+  tools,
+}: ReadImages): Pick<Project, 'images' | 'main' | 'tools' | 'sources'> {
+  const all = [...(tools === undefined ? [] : [tools]), ...images];
+  const files = all.flatMap((image) => image.files).filter(({ failed }) => failed.length === 0);
+  return {
+    images,
+    main,
+    ...(tools && { tools }),
+    sources: [...new Set(files.map(({ path }) => path))],
+  };
 }
 
 /** The directory itself or, where it has no configuration, its `mkimg/` or `mkosi/`. */

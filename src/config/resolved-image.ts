@@ -3,6 +3,7 @@ import type { Json } from '../base/canonical.ts';
 import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import { parseEnvironmentFile } from './environment-file.ts';
 import type { ConfigFiles } from './files.ts';
+import type { Assignment, FileVisit } from './history.ts';
 import type { ImageLoading } from './loading.ts';
 import { fallbackContext } from './loading.ts';
 import type { ImageConfig, SettingName, SettingRow } from './settings/table.ts';
@@ -13,8 +14,12 @@ import { fallback, resolve } from './values.ts';
 /** An image with a value for each setting, and with the places that the values came from. */
 export interface ResolvedImage {
   readonly name: ImageName;
-  /** Its configuration directory. */
+  /** Its configuration directory, or the file that describes it. */
   readonly directory: HostPath;
+  /** All assignments in the order of reading; what they add up to is `resolved`. */
+  readonly assignments: readonly Assignment[];
+  /** Configuration files in the order in which they were found, also those whose conditions did not hold. */
+  readonly files: readonly FileVisit[];
   readonly config: ImageConfig;
   /** EnvironmentFiles= and Environment= together. */
   readonly environment: Readonly<Record<string, string>>;
@@ -29,10 +34,15 @@ export interface ResolvedImage {
   originOf(setting: SettingName, item?: string | number): Origin;
 }
 
+/** Values that do not follow from assignments. */
+export type ChangedValues = ReadonlyMap<SettingName, Resolved>;
+
 /** Works out all values of an image whose configuration was read; faults in environment files are noted. */
-export function finishImage(loading: ImageLoading): ResolvedImage {
+export function finishImage(loading: ImageLoading, changed: ChangedValues = new Map()): ResolvedImage {
   const context = fallbackContext(loading);
-  const all = new Map(settingRows.map((row) => [row.name, resolve(loading.values, row, context)]));
+  const all = new Map(
+    settingRows.map((row) => [row.name, changed.get(row.name) ?? resolve(loading.values, row, context)]),
+  );
   const resolved = (setting: SettingName): Resolved => {
     const found = all.get(setting);
     if (found === undefined) throw new Error(`internal: no setting ${setting}`);
@@ -43,7 +53,9 @@ export function finishImage(loading: ImageLoading): ResolvedImage {
   const config = values as unknown as ImageConfig;
   return {
     name: loading.name,
-    directory: loading.directory,
+    directory: loading.home,
+    assignments: loading.history,
+    files: loading.visits,
     config,
     environment: { ...readEnvironmentFiles(loading, config), ...config.Environment },
     resolved,

@@ -4,8 +4,11 @@ import type { FallbackContext } from './setting.ts';
 import type { SettingName, SettingRow } from './settings/table.ts';
 import { settingRow } from './settings/table.ts';
 
-/** Where values come from, from weak to strong: files, the local files of one checkout, the command line. */
-const layerNames = ['files', 'local', 'command line'] as const;
+/**
+ * Where values come from, from weak to strong: configuration that mkimg brings along for the tools tree and the default
+ * initrd, files, the local files of one checkout, the command line.
+ */
+export const layerNames = ['built-in', 'files', 'local', 'command line'] as const;
 export type LayerName = (typeof layerNames)[number];
 
 interface Layer {
@@ -16,14 +19,26 @@ interface Layer {
 
 type Layers = Readonly<Record<LayerName, Layer>>;
 
-/** What was assigned so far. Defaults are never kept here: they follow from the values at the time of asking. */
-export type Values = Map<SettingName, Layers>;
+/** What was assigned so far. */
+export interface Values {
+  readonly layers: Map<SettingName, Layers>;
+  /** Defaults that another image hands down; they take the place of the table's. */
+  readonly defaults: Map<SettingName, unknown>;
+  /** What was asked for since the last assignment. Defaults follow from other values, so one assignment forgets all. */
+  readonly known: Map<SettingName, Resolved>;
+}
+
+export function newValues(): Values {
+  return { layers: new Map(), defaults: new Map(), known: new Map() };
+}
 
 /** A value with the places that its items came from; no items for a default. */
 export interface Resolved {
   readonly value: unknown;
   readonly entries: readonly Entry<unknown>[];
   readonly isDefault: boolean;
+  /** Removals that had nothing to take back. */
+  readonly idleRemovals: readonly Entry<unknown>[];
 }
 
 /** Adds what one assignment says. */
@@ -58,27 +73,59 @@ export interface HandedDown {
   readonly origin: Origin;
 }
 
+/** What one image's values say about `from` is what another's say about `to`, layer by layer. */
+export function handOver(
+  source: Values,
+  from: SettingRow,
+  target: { values: Values; row: SettingRow },
+): void {
+  const layers = source.layers.get(from.name);
+  if (layers === undefined) return;
+  for (const name of layerNames) {
+    const place = { row: target.row, layer: name };
+    if (layers[name].cleared) clear(target.values, place);
+    if (layers[name].entries.length > 0) assign(target.values, place, layers[name].entries);
+  }
+}
+
+/** Somebody assigned something, be it nothing. */
+export function isAssigned(values: Values, name: SettingName): boolean {
+  const layers = values.layers.get(name);
+  return (
+    layers !== undefined &&
+    layerNames.some((layer) => layers[layer].cleared || layers[layer].entries.length > 0)
+  );
+}
+
 export interface Place {
   readonly row: SettingRow;
   readonly layer: LayerName;
 }
 
-/** The value of a setting as things stand. */
+/** The value of a setting as things stand; `context` is the same for all questions to the same values. */
 export function resolve(values: Values, row: SettingRow, context: FallbackContext): Resolved {
-  const layers = values.get(row.name);
-  const assigned =
-    layers === undefined
-      ? undefined
-      : row.setting.codec.merge === 'replace'
-        ? scalarEntries(layers)
-        : collectionEntries(row, layers);
-  if (assigned === undefined) return { value: fallback(values, row, context), entries: [], isDefault: true };
-  const value = row.setting.codec.collect(assigned.map((entry) => entry.value));
-  return { value, entries: assigned, isDefault: false };
+  const known = values.known.get(row.name);
+  if (known !== undefined) return known;
+  const resolved = resolveAnew(values, row, context);
+  values.known.set(row.name, resolved);
+  return resolved;
+}
+
+function resolveAnew(values: Values, row: SettingRow, context: FallbackContext): Resolved {
+  const layers = values.layers.get(row.name);
+  const { codec } = row.setting;
+  const found =
+    layers && (codec.merge === 'replace' ? scalarEntries(layers) : collectionEntries(row, layers));
+  if (found === undefined) {
+    return { value: fallback(values, row, context), entries: [], isDefault: true, idleRemovals: [] };
+  }
+  const value = codec.collect(found.entries.map((entry) => entry.value));
+  return { value, isDefault: false, ...found };
 }
 
 /** The default that follows from the other values as things stand. */
 export function fallback(values: Values, row: SettingRow, context: FallbackContext): unknown {
+  if (values.defaults.has(row.name)) return values.defaults.get(row.name);
   const rule = row.setting.fallback;
   const inputs: Record<string, unknown> = {};
   for (const name of Object.keys(rule.from)) {
@@ -92,11 +139,18 @@ function itemsOf({ row, given, origin }: HandedDown): readonly Entry<unknown>[] 
   return row.setting.codec.items(given.value).map((value) => ({ value, origin }));
 }
 
+/** For writing: whatever was known is out of date then. */
 function layerOf(values: Values, { row, layer }: Place): Layer {
-  const known = values.get(row.name);
-  if (known !== undefined) return known[layer];
-  const created = { files: emptyLayer(), local: emptyLayer(), 'command line': emptyLayer() };
-  values.set(row.name, created);
+  values.known.clear();
+  const found = values.layers.get(row.name);
+  if (found !== undefined) return found[layer];
+  const created = {
+    'built-in': emptyLayer(),
+    files: emptyLayer(),
+    local: emptyLayer(),
+    'command line': emptyLayer(),
+  };
+  values.layers.set(row.name, created);
   return created[layer];
 }
 
@@ -104,26 +158,59 @@ function emptyLayer(): Layer {
   return { cleared: false, entries: [] };
 }
 
+type Found = Pick<Resolved, 'entries' | 'idleRemovals'>;
+
 /** The strongest layer that says something counts alone; undefined when nothing does, or when it was taken back. */
-function scalarEntries(layers: Layers): readonly Entry<unknown>[] | undefined {
+function scalarEntries(layers: Layers): Found | undefined {
   for (const name of [...layerNames].reverse()) {
     const { entries, cleared } = layers[name];
-    if (entries.length > 0) return entries.slice(-1);
+    if (entries.length > 0) return { entries: entries.slice(-1), idleRemovals: [] };
     if (cleared) return undefined;
   }
   return undefined;
 }
 
 /** All layers one after the other, from the strongest on that was cleared; undefined when nothing was said at all. */
-function collectionEntries(row: SettingRow, layers: Layers): readonly Entry<unknown>[] | undefined {
+function collectionEntries(row: SettingRow, layers: Layers): Found | undefined {
   const { codec } = row.setting;
-  const collected: Entry<unknown>[] = [];
+  let collected: readonly Entry<unknown>[] = [];
+  const idleRemovals: Entry<unknown>[] = [];
   let said = false;
   for (const name of layerNames) {
     const { entries, cleared } = layers[name];
-    if (cleared) collected.length = 0;
+    if (cleared) collected = [];
     said ||= cleared || entries.length > 0;
-    collected.push(...(codec.order?.(entries) ?? entries));
+    const kept = entries.some(({ removes }) => removes === true)
+      ? withoutRemoved(collected, entries, idleRemovals)
+      : { before: collected, entries };
+    collected = [...kept.before, ...(codec.order?.(kept.entries) ?? kept.entries)];
   }
-  return said ? collected : undefined;
+  return said ? { entries: collected, idleRemovals } : undefined;
+}
+
+interface Kept {
+  /** Of weaker layers. */
+  readonly before: readonly Entry<unknown>[];
+  readonly entries: readonly Entry<unknown>[];
+}
+
+/** Each removal takes the equal items before it away. */
+function withoutRemoved(
+  before: readonly Entry<unknown>[],
+  entries: readonly Entry<unknown>[],
+  idleRemovals: Entry<unknown>[],
+): Kept {
+  let kept: Kept = { before, entries: [] };
+  for (const entry of entries) {
+    if (entry.removes !== true) {
+      kept = { ...kept, entries: [...kept.entries, entry] };
+      continue;
+    }
+    const stays = ({ value }: Entry<unknown>): boolean => value !== entry.value;
+    const next = { before: kept.before.filter(stays), entries: kept.entries.filter(stays) };
+    if (next.before.length + next.entries.length === kept.before.length + kept.entries.length)
+      idleRemovals.push(entry);
+    kept = next;
+  }
+  return kept;
 }

@@ -8,12 +8,15 @@ import type { FileFacts } from '../../config/files.ts';
 import { hostFiles } from '../../config/files.ts';
 import type { Project, ResolvedImage } from '../../config/project.ts';
 import { loadBuiltinImage, loadProject } from '../../config/project.ts';
+import type { Purpose } from '../../config/buildable.ts';
+import { unsupportedValues } from '../../config/buildable.ts';
 import { missingInputs } from '../../config/resolved-image.ts';
 import { namedOutput } from '../../plan/crossing.ts';
 import { needsDefaultInitrd } from '../../plan/project.ts';
 import { describeOrigin } from '../diagnostics.ts';
 import type { VerbContext } from '../verb.ts';
 import { buildableImages } from './images.ts';
+import { configurationPrograms } from './programs.ts';
 
 /** A configuration set that mkimg brings along: `initrd`, `tools`. */
 function builtinDirectory(name: string): HostPath {
@@ -25,14 +28,20 @@ function builtinDirectory(name: string): HostPath {
  * @throws ConfigurationError with all faults
  */
 export async function readProject(context: VerbContext): Promise<Project> {
-  const { assignments, options, events } = context;
-  const result = await loadProject({ directory: options.directory, assignments, environment: process.env });
+  const { assignments, options, events, signal } = context;
+  const result = await loadProject({
+    directory: options.directory,
+    assignments,
+    environment: process.env,
+    runProgram: configurationPrograms(events, signal),
+  });
   return accept(result, events);
 }
 
 /**
- * Checks the inputs of the wanted images.
- * @throws ConfigurationError for files that a build cannot do without, and no other image makes
+ * Checks the values of all images and the inputs of the wanted ones.
+ * @throws ConfigurationError for values that mkimg has no effect for, and for files that a build cannot do without, and no
+ * other image makes
  */
 export function checkInputs(images: readonly ResolvedImage[], wanted: readonly ImageName[]): void {
   const faults = images
@@ -42,6 +51,13 @@ export function checkInputs(images: readonly ResolvedImage[], wanted: readonly I
       const stat = (path: string): FileFacts | undefined => (isMade(path) ? madeFile : hostFiles.stat(path));
       return missingInputs(image, { ...hostFiles, stat });
     });
+  const values = images.flatMap((image) => unsupportedValues(image, 'build'));
+  if (faults.length + values.length > 0) throw new ConfigurationError([...values, ...faults]);
+}
+
+/** @throws ConfigurationError for values of an image that mkimg has no effect for */
+export function checkValues(image: ResolvedImage, purpose: Purpose): void {
+  const faults = unsupportedValues(image, purpose);
   if (faults.length > 0) throw new ConfigurationError(faults);
 }
 

@@ -143,7 +143,7 @@ describe('what is said about', () => {
 
   it('executable-value', async () => {
     expect(await report({ 'mkimg.conf': '', 'mkimg.version': '#!/bin/sh\n' })).toBe(text`
-      /project/mkimg.version: error: it is a program; mkimg does not run programs to set ImageVersion= yet
+      /project/mkimg.version: error: it is a program, and programs are not run here to set ImageVersion=
         hint: Store its output in the file and make it not executable (chmod -x), or give ImageVersion= itself.
     `);
   });
@@ -182,9 +182,10 @@ describe('what is said about', () => {
 
   it('assertion-failed', async () => {
     expect(await report({ 'mkimg.conf': '[Assert]\nFormat=tar\n' })).toBe(text`
-      /project/mkimg.conf:1:1: error: the conditions of [Assert] do not hold: Format=tar
-          [Assert]
-          ~~~~~~~~
+      /project/mkimg.conf:2:8: error: the conditions of [Assert] do not hold: Format=tar
+          Format=tar
+                 ~~~
+        hint: Format= is 'disk' here.
     `);
   });
 
