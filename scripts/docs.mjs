@@ -5,6 +5,12 @@ import { join } from 'node:path';
 import { projectDirectory, run } from './setup.mjs';
 
 run('npm', ['run', '--silent', 'build']);
+const from = (/** @type {string} */ module) => import(join(projectDirectory, 'dist', module));
 /** @type {typeof import('../src/config/reference.ts')} */
-const { settingsReference } = await import(join(projectDirectory, 'dist/config/reference.js'));
+const { settingsReference } = await from('config/reference.js');
+/** @type {typeof import('../src/cli/documentation.ts')} */
+const { manualIn } = await from('cli/documentation.js');
+/** @type {typeof import('../src/cli/verbs.ts')} */
+const { verbs } = await from('cli/verbs.js');
 writeFileSync(join(projectDirectory, 'docs/settings.md'), settingsReference());
+writeFileSync(join(projectDirectory, 'docs/man/mkimg.1'), await manualIn('man', verbs));

@@ -2,6 +2,8 @@ import { buildVerb } from './build.ts';
 import { cacheVerb } from './cache.ts';
 import { cleanVerb } from './clean.ts';
 import { completionVerb } from './completion.ts';
+import { documentationVerb } from './documentation.ts';
+import { helpVerb } from './help.ts';
 import { initVerb } from './init.ts';
 import { initrdVerb } from './initrd.ts';
 import { planVerb } from './plan.ts';
@@ -24,6 +26,8 @@ export const verbs: readonly Verb[] = [
   initrdVerb,
   initVerb,
   toolsVerb,
+  helpVerb(() => verbs),
+  documentationVerb(() => verbs),
   schemaVerb,
   completionVerb(() => verbs),
 ];

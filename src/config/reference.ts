@@ -53,7 +53,8 @@ function indexLine(row: SettingRow): string {
 /** What there is to say about one setting, as Markdown that begins with a heading. */
 export function settingReference(row: SettingRow): string {
   const { name, setting } = row;
-  const list = settingFacts(row).map(({ label, text }) => `- ${label}: ${text}`);
+  // Another mark than that of lists in the text, which may follow at once: so these stay lists of their own.
+  const list = settingFacts(row).map(({ label, text }) => `* ${label}: ${text}`);
   return `### ${name}=\n\n${setting.summary}.\n\n${list.join('\n')}\n\n${setting.doc.trim()}\n`;
 }
 

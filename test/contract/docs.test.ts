@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { settingsReference } from '../../src/config/reference.ts';
+import { manualIn } from '../../src/cli/documentation.ts';
 import { helpText } from '../../src/cli/help.ts';
 import { defaultVerb, verbs } from '../../src/cli/verbs.ts';
 import * as table from '../../src/config/settings/table.ts';
@@ -9,14 +10,21 @@ import * as table from '../../src/config/settings/table.ts';
 const at = (path: string): string => resolve(import.meta.dirname, '../..', path);
 const file = (path: string): string => readFileSync(at(path), 'utf8');
 
-describe('docs/settings.md', () => {
-  it('is what `npm run docs` writes', () => {
+describe('what `npm run docs` writes', () => {
+  it('docs/settings.md is current', () => {
     expect(file('docs/settings.md')).toBe(settingsReference());
+  });
+
+  it('docs/man/mkimg.1 is current', async () => {
+    expect(file('docs/man/mkimg.1')).toBe(await manualIn('man', verbs));
   });
 });
 
 describe('the documentation', () => {
-  const pages = ['README.md', ...readdirSync(at('docs')).map((name) => `docs/${name}`)];
+  const pages = readdirSync(at('docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`);
+  pages.unshift('README.md');
 
   it.each(pages)('%s links to what there is', (page) => {
     const text = file(page);
@@ -50,6 +58,7 @@ describe('the verbs', () => {
   it.each(verbs.map((verb) => [verb.name, verb] as const))('%s says what it does and takes', (name, verb) => {
     expect(name).toMatch(/^[a-z][a-z-]*$/);
     expect(verb.summary).toMatch(/^[A-Z].{10,90}[^.]$/);
+    expect(verb.doc?.length, 'it has no documentation').toBeGreaterThan(40);
     expect(new Set(verb.options.map((option) => option.name)).size).toBe(verb.options.length);
     const flags = table.flagRows.map(({ long }) => long);
     for (const option of verb.options) {
