@@ -9,6 +9,14 @@ export type RunEvent =
   | { readonly type: 'plan'; readonly steps: number; readonly images: readonly string[] }
   | { readonly type: 'step-hit'; readonly step: string; readonly label: string; readonly key: string }
   | { readonly type: 'step-started'; readonly step: string; readonly label: string; readonly key: string }
+  /** Why a step runs, or need not (`build --explain`). */
+  | {
+      readonly type: 'step-explained';
+      readonly step: string;
+      readonly label: string;
+      readonly state: 'hit' | 'run';
+      readonly reasons: readonly string[];
+    }
   | {
       readonly type: 'step-progress';
       readonly step: string;

@@ -2,6 +2,7 @@ import type { StepId } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
+import type { EngineEnvironment } from '../engine/environment.ts';
 import { explainFault } from '../engine/faults.ts';
 import { emitArtifacts, prepareOutputDirectory } from '../engine/publish.ts';
 import type { Plan } from '../plan/step.ts';
@@ -14,6 +15,7 @@ import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
 import { requireTools } from './session/tool-check.ts';
 import type { Verb, VerbContext } from './verb.ts';
+import { explainOutputs, stepExplainer } from './why/explain.ts';
 
 export const buildVerb: Verb = {
   name: 'build',
@@ -27,6 +29,7 @@ that the images are made of. Words after \`--\` go to build scripts.`,
       takesValue: false,
       summary: 'Ask the repositories for news, however fresh what is known',
     },
+    { name: 'explain', takesValue: false, summary: 'Say of each step why it runs or need not' },
   ],
   run: runBuild,
 };
@@ -45,13 +48,18 @@ export async function runBuild(context: VerbContext): Promise<number> {
 
 async function runSession(session: BuildSession, context: VerbContext): Promise<number> {
   const outlook = await foresee(session.plan, session.environment, session.targets);
+  const explains = context.options.extra['explain'] !== undefined;
+  if (explains && currentMode() === undefined) explainOutputs(outlook, context.events);
   if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
   if (session.main.config.Incremental === 'strict') refuseInstallation(session, outlook);
   for (const { directory } of session.targets.values()) await prepareOutputDirectory(directory);
   await requireTools(session, outlook.evaluation.needed);
   if (currentMode() === undefined) return reenter(session.privileges, context);
   await forget(session, outlook, context.options.force);
-  const environment = engineEnvironment(session, context);
+  const environment: EngineEnvironment = {
+    ...engineEnvironment(session, context),
+    ...(explains ? { onDecision: stepExplainer(session, outlook, context.events) } : {}),
+  };
   const host = createSandbox({ mode: session.privileges.mode, tools: { kind: 'host' }, ...environment });
   await build(session.plan, environment, {
     targets: session.targets,

@@ -118,7 +118,9 @@ export async function build(
   for (const directory of directoriesOf(targets)) locks.use(await lockOutputDirectory(directory, scope));
   // From here to the last rename, no other process may take away what was made for this one.
   await using _running = await beginBuild(scope);
-  const { images } = await foresee(plan, environment, targets);
+  // It may have waited for long: files of the user's may have changed since they were looked at.
+  environment.digests.renew();
+  const { images, evaluation } = await foresee(plan, environment, targets);
   const isUnchanged = ({ state }: OutputStatus): boolean => state === 'current' && !renew;
   const pending = images.flatMap(({ outputs }) => outputs.filter((status) => !isUnchanged(status)));
   const execution = await execute(plan, environment, [
@@ -131,7 +133,20 @@ export async function build(
     const own = ready.filter(({ status }) => outputs.includes(status));
     published.push(...(await publish({ publications: own, unchanged }, target, scope)));
   }
+  await noteUntouched(evaluation, environment);
   return { execution, outputs: published };
+}
+
+/** Steps that nobody asked for, because what is made of them is stored, are as good as made. */
+async function noteUntouched(
+  { statuses, needed }: Evaluation,
+  { history }: Pick<EngineEnvironment, 'history'>,
+): Promise<void> {
+  for (const [id, status] of statuses) {
+    if (status.state === 'unknown' || needed.includes(id)) continue;
+    history?.note(id, status.identity);
+  }
+  await history?.save();
 }
 
 /** In one order for all builds, so that two of them never wait for each other. */

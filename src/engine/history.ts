@@ -16,9 +16,14 @@ export interface PastStep {
   readonly identity: Json;
 }
 
-/** What the steps of one project were made from last time: the answer to why something is made anew. */
+/**
+ * What the steps of one project were made from last time: the answer to why something is made anew. The past stays as it
+ * was when the history was opened.
+ */
 export interface History {
   past(step: StepId): PastStep | undefined;
+  /** What was noted since the history was opened. */
+  noted(step: StepId): StepIdentity | undefined;
   note(step: StepId, identity: StepIdentity): void;
   /** Writes down what was noted. */
   save(): Promise<void>;
@@ -31,19 +36,21 @@ export async function openHistory(state: HostPath, project: HostPath): Promise<H
   const directory = hostPath(join(state, 'history'));
   const file = join(directory, `${sha256(project)}.json`);
   const steps = parse(await readTextIfExists(file));
-  let changed = false;
+  const noted = new Map<StepId, StepIdentity>();
   return {
     past: (step) => steps.get(step),
-    note: (step, identity) => {
-      steps.set(step, { at: Date.now(), identity: identityJson(identity) });
-      changed = true;
-    },
+    noted: (step) => noted.get(step),
+    note: (step, identity) => void noted.set(step, identity),
     save: async () => {
-      if (!changed) return;
-      changed = false;
+      if (noted.size === 0) return;
+      const at = Date.now();
+      const recent = [...noted].map(
+        ([step, identity]) => [step, { at, identity: identityJson(identity) }] as const,
+      );
       await makeDirectory(directory, 0o700);
       await removeOld(directory);
-      await writeCacheFile(file, `${JSON.stringify(Object.fromEntries(steps))}\n`, 0o600);
+      const all = new Map<string, PastStep>([...steps, ...recent]);
+      await writeCacheFile(file, `${JSON.stringify(Object.fromEntries(all))}\n`, 0o600);
     },
   };
 }

@@ -59,7 +59,7 @@ export async function inputIdentity(inputs: unknown, identity: InputIdentity): P
 }
 
 async function specialIdentity(input: SpecialInput, identity: InputIdentity): Promise<Json | undefined> {
-  if ('$ref' in input) return { $ref: await identity.ref(input) };
+  if ('$ref' in input) return input.unkeyed === true ? undefined : { $ref: await identity.ref(input) };
   if ('$host' in input) return { $host: await identity.host(input) };
   if ('$secret' in input) return { $secret: input.digest };
   return undefined;
@@ -99,12 +99,16 @@ export interface IdentityChange {
   readonly after: Json | undefined;
 }
 
-/** Where two identities differ, deepest places only: why a step has another key than last time. */
+/**
+ * Where two identities differ, deepest places only: why a step has another key than last time. Of lists of plain values, it
+ * is the values that came and went which count, each at the path of the list.
+ */
 export function compareIdentities(
   before: Json | undefined,
   after: Json | undefined,
   path = '',
 ): readonly IdentityChange[] {
+  if (isWordList(before) && isWordList(after)) return compareLists(before, after, path);
   if (isTree(before) && isTree(after)) {
     const [left, right] = [before, after];
     const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
@@ -117,4 +121,24 @@ export function compareIdentities(
 
 function isTree(value: Json | undefined): value is { readonly [key: string]: Json | undefined } {
   return typeof value === 'object' && value !== null;
+}
+
+function isWordList(value: Json | undefined): value is readonly (string | number)[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' || typeof item === 'number');
+}
+
+function compareLists(
+  before: readonly (string | number)[],
+  after: readonly (string | number)[],
+  path: string,
+): readonly IdentityChange[] {
+  const gone = before.filter((item) => !after.includes(item));
+  const come = after.filter((item) => !before.includes(item));
+  const changes = [
+    ...gone.map((item) => ({ path, before: item, after: undefined })),
+    ...come.map((item) => ({ path, before: undefined, after: item })),
+  ];
+  const isSame = before.length === after.length && before.every((item, index) => item === after[index]);
+  // The same values in another order, or one more often than before.
+  return changes.length > 0 || isSame ? changes : [{ path, before, after }];
 }

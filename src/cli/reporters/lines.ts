@@ -33,6 +33,10 @@ export function eventLines(event: RunEvent, options: LineOptions): readonly stri
     case 'step-hit':
     case 'step-failed':
       return stepLines(event, options);
+    case 'step-explained':
+      return [
+        `${paint.weak('why')}    ${printable(event.label)}: ${event.reasons.map(printable).join('; ')}`,
+      ];
     case 'output':
     case 'command':
       return debug ? [toolLine(event, paint)] : [];
@@ -53,7 +57,7 @@ function toolLine(event: Extract<RunEvent, { readonly tool: string }>, paint: Pa
     : `${paint.weak(`${printable(event.tool)}:`)} ${printable(event.line)}`;
 }
 
-type StepEvent = Extract<RunEvent, { readonly label: string }>;
+type StepEvent = Exclude<Extract<RunEvent, { readonly label: string }>, { readonly type: 'step-explained' }>;
 
 function stepLines(event: StepEvent, { paint, announceStarts }: LineOptions): readonly string[] {
   const label = printable(event.label);

@@ -6,6 +6,8 @@ import type { ImageConfig, Project, ResolvedImage } from '../../config/project.t
 import { openHostDigests } from '../../engine/digest.ts';
 import type { EngineEnvironment, EvaluationEnvironment, PresentTools } from '../../engine/environment.ts';
 import { defaultJobs } from '../../engine/executor.ts';
+import type { History } from '../../engine/history.ts';
+import { openHistory } from '../../engine/history.ts';
 import type { CacheLayout } from '../../engine/layout.ts';
 import { cacheDirectory, cacheLayout } from '../../engine/layout.ts';
 import { overlayMounter } from '../../engine/mounter.ts';
@@ -48,6 +50,8 @@ export interface BuildSession extends Session {
   readonly images: readonly ResolvedImage[];
   readonly plan: Plan;
   readonly targets: PublishTargets;
+  /** What the last builds of this project were made from. */
+  readonly history: History;
 }
 
 const hour = 3_600_000;
@@ -103,7 +107,8 @@ export async function openBuildSession(context: VerbContext): Promise<BuildSessi
   const all = [...new Set([image, ...images, ...initrds.values()])];
   const targets = new Map(images.map(({ name, config }) => [name, publishTarget(config, context)]));
   for (const name of targets.keys()) if (!wanted.includes(name)) targets.delete(name);
-  return { ...session, images: all, secrets: secretsOf(all, secretHash), plan, targets };
+  const history = await openHistory(environment.store.layout.state, session.main.directory);
+  return { ...session, images: all, secrets: secretsOf(all, secretHash), plan, targets, history };
 }
 
 /** What builds write into, and so must not count as a source of builds. */
@@ -165,6 +170,8 @@ async function identifyTools(
 function metadataPolicy(config: ImageConfig, { options }: VerbContext): MetadataPolicy {
   const maxAge = 24 * hour;
   if ('refresh' in options.extra || config.CacheOnly === 'never') return { refresh: 'always', maxAge };
+  // Whoever wants nothing to be rebuilt does not want news that could make it necessary.
+  if (config.Incremental === 'strict') return { refresh: 'never', maxAge };
   return { refresh: config.CacheOnly === 'auto' ? 'aged' : 'never', maxAge };
 }
 
@@ -199,10 +206,12 @@ function checksumFile(config: ImageConfig): string | undefined {
 
 /** What the executor needs on top; only inside the namespace. */
 export function engineEnvironment(
-  session: Session,
+  session: Session & Partial<Pick<BuildSession, 'history'>>,
   { events, options, signal }: VerbContext,
 ): EngineEnvironment {
   const mode = session.privileges.mode;
+  // Tools and maintainer scripts inherit it, and what they make must not depend on who calls.
+  process.umask(0o022);
   return {
     ...session.environment,
     sandboxFor: ({ step, tools, signal: stepSignal }) =>
@@ -212,5 +221,6 @@ export function engineEnvironment(
     signal,
     jobs: defaultJobs(),
     secrets: session.secrets,
+    ...(session.history === undefined ? {} : { history: session.history }),
   };
 }

@@ -75,9 +75,19 @@ test('compareIdentities names the deepest places that differ', () => {
   const after = { inputs: { trees: [{ source: 'b', target: 'x' }], names: ['p', 'q'] }, version: 1 };
   expect(compareIdentities(before, after)).toEqual([
     { path: 'inputs.trees.0.source', before: 'a', after: 'b' },
-    { path: 'inputs.names.1', before: undefined, after: 'q' },
+    { path: 'inputs.names', before: undefined, after: 'q' },
   ]);
   expect(compareIdentities(after, after)).toEqual([]);
+});
+
+test('compareIdentities tells what came and went in lists, and when only the order is another', () => {
+  expect(compareIdentities(['a', 'b', 'c'], ['b', 'c', 'd'])).toEqual([
+    { path: '', before: 'a', after: undefined },
+    { path: '', before: undefined, after: 'd' },
+  ]);
+  expect(compareIdentities({ l: ['a', 'b'] }, { l: ['b', 'a'] })).toEqual([
+    { path: 'l', before: ['a', 'b'], after: ['b', 'a'] },
+  ]);
 });
 
 test('referencesIn finds references at any depth, and nothing inside them', () => {
