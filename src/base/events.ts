@@ -7,7 +7,18 @@ import type { Json } from './canonical.ts';
 export type RunEvent =
   | { readonly type: 'run-started'; readonly verb: string; readonly version: string }
   | { readonly type: 'plan'; readonly steps: number; readonly images: readonly string[] }
-  | { readonly type: 'step-hit'; readonly step: string; readonly label: string; readonly key: string }
+  | {
+      readonly type: 'step-hit';
+      readonly step: string;
+      readonly label: string;
+      readonly key: string;
+      /** Another machine made it. */
+      readonly shared?: boolean;
+    }
+  /** A result is being taken from the shared cache; `step-progress` says how far it is. */
+  | { readonly type: 'fetch-started'; readonly step: string; readonly label: string }
+  /** Without `ok`, the step is run. */
+  | { readonly type: 'fetch-ended'; readonly step: string; readonly label: string; readonly ok: boolean }
   | { readonly type: 'step-started'; readonly step: string; readonly label: string; readonly key: string }
   /** Why a step runs, or need not (`build --explain`). */
   | {

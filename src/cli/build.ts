@@ -13,6 +13,7 @@ import { reenter } from './session/command-line.ts';
 import { withPlaces } from './session/places.ts';
 import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
+import { openShared, withShared } from './session/shared.ts';
 import { requireTools } from './session/tool-check.ts';
 import type { Verb, VerbContext } from './verb.ts';
 import { explainOutputs, stepExplainer } from './why/explain.ts';
@@ -56,8 +57,9 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
   await requireTools(session, outlook.evaluation.needed);
   if (currentMode() === undefined) return reenter(session.privileges, context);
   await forget(session, outlook, context.options.force);
+  await using shared = await openShared(session, context);
   const environment: EngineEnvironment = {
-    ...engineEnvironment(session, context),
+    ...withShared(engineEnvironment(session, context), shared),
     ...(explains ? { onDecision: stepExplainer(session, outlook, context.events) } : {}),
   };
   const host = createSandbox({ mode: session.privileges.mode, tools: { kind: 'host' }, ...environment });

@@ -2,7 +2,6 @@ import type { HostPath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { ResolvedImage } from '../config/project.ts';
 import { evaluate } from '../engine/evaluate.ts';
-import { execute } from '../engine/executor.ts';
 import { openSecretHash } from '../engine/secret.ts';
 import { planToolsOnly } from '../plan/project.ts';
 import type { Plan } from '../plan/step.ts';
@@ -15,7 +14,8 @@ import { planFacts } from './session/facts.ts';
 import type { ToolsProfile } from './session/project.ts';
 import { readTools } from './session/project.ts';
 import type { Session } from './session/session.ts';
-import { cacheLayoutOf, engineEnvironment, openSession } from './session/session.ts';
+import { cacheLayoutOf, openSession } from './session/session.ts';
+import { executeShared } from './session/shared.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 /** Makes a tools tree without building an image: for preparing a machine, and for the verbs that run images. */
@@ -36,7 +36,7 @@ async function runTools(context: VerbContext): Promise<number> {
   const plan = await toolsPlan(session, session.main, { profile, context });
   const path = await findTools(session, plan);
   if (path === undefined && currentMode() === undefined) return reenter(session.privileges, context);
-  if (path === undefined) await execute(plan, engineEnvironment(session, context), targetsOf(plan));
+  if (path === undefined) await executeShared(plan, { session, context }, targetsOf(plan));
   const made = path ?? (await findTools(session, plan));
   if (made === undefined) throw new Error('internal: the tools tree was made but is not in the store');
   if (!('quiet' in context.options.extra)) context.print(made);
@@ -103,7 +103,7 @@ async function vmTools(context: VerbContext, main: ResolvedImage): Promise<Tools
 
 async function makeTools(session: Session, plan: Plan, context: VerbContext): Promise<void> {
   if (currentMode() !== undefined) {
-    await execute(plan, engineEnvironment(session, context), targetsOf(plan));
+    await executeShared(plan, { session, context }, targetsOf(plan));
     return;
   }
   const command = siblingCommand({ ...context, options: { ...context.options, force: 0 } }, [

@@ -133,6 +133,7 @@ export async function build(
     const own = ready.filter(({ status }) => outputs.includes(status));
     published.push(...(await publish({ publications: own, unchanged }, target, scope)));
   }
+  await environment.shared?.finish();
   await noteUntouched(evaluation, environment);
   return { execution, outputs: published };
 }

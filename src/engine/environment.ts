@@ -7,6 +7,7 @@ import type { BuildContext, MetadataPolicy, StateContext, ToolNeed } from '../st
 import type { HostDigests } from './digest.ts';
 import type { History } from './history.ts';
 import type { StepIdentity } from './key.ts';
+import type { SharedCache } from './shared/shared-cache.ts';
 import type { Store } from './store.ts';
 
 /** A step's implementation as the engine sees it: the kind of its inputs is not known here. See steps/catalogue.ts. */
@@ -79,6 +80,8 @@ export interface EngineEnvironment extends EvaluationEnvironment {
   readonly jobs: number;
   /** Values of SecretInput by name. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Results of other machines. */
+  readonly shared?: SharedCache;
   /** Takes down what results were made from. */
   readonly history?: History;
   /** Called before a step runs (`run`) and when its stored result is taken (`hit`). */

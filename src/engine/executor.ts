@@ -25,6 +25,7 @@ import {
   twinKey,
 } from './run.ts';
 import type { RecordedIdentity } from './record.ts';
+import { offerEntry, sharedEntry } from './sharing.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
 import { layerPaths, treeViews } from './views.ts';
@@ -57,6 +58,8 @@ export async function execute(
   const run = createRun(indexPlan(plan, environment.catalogue), environment, { stop, signal });
   await Promise.allSettled(targets.map((id) => run.obtain(id)));
   const settled = await settleAll(run);
+  // Results may be moved away as soon as this returns.
+  await environment.shared?.packed();
   await environment.digests.save();
   await environment.history?.save();
   if (environment.signal.aborted) throw interruption(environment.signal.reason);
@@ -132,18 +135,28 @@ async function obtain(run: Run, node: Node): Promise<Made> {
 }
 
 async function findOrMake(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
-  const stored = known === undefined ? undefined : await soundEntry(run, known.key);
-  if (known === undefined || stored === undefined) return make(run, node, known);
-  return taken(run, node, { ...known, entry: stored });
+  if (known === undefined) return make(run, node, known);
+  const stored = await soundEntry(run, known.key);
+  if (stored !== undefined) return taken(run, node, { ...known, entry: stored });
+  const shared = await sharedEntry(run, node, known.key);
+  if (shared !== undefined) return taken(run, node, { ...known, entry: shared, shared: true });
+  return make(run, node, known);
 }
 
 /** A result that need not be made. */
-async function taken(run: Run, { step }: Node, made: Made): Promise<Made> {
+async function taken(
+  run: Run,
+  { step }: Node,
+  { shared, ...made }: Made & { readonly shared?: boolean },
+): Promise<Made> {
   const { events, history, onDecision } = run.environment;
   run.times.hits += 1;
   history?.note(step.id, made.identity);
   await onDecision?.({ step, state: 'hit', identity: made.identity });
-  events.emit({ type: 'step-hit', step: step.id, label: step.label, key: made.key });
+  events.emit({
+    ...{ type: 'step-hit', step: step.id, label: step.label, key: made.key },
+    ...(shared === undefined ? {} : { shared }),
+  });
   return made;
 }
 
@@ -263,5 +276,7 @@ async function commit(
   });
   run.checks.set(kept.key, Promise.resolve(undefined));
   history?.note(step.id, kept.identity);
+  // Nobody asks for a result that is kept under a key of its own.
+  if (kept.key === identified.key) offerEntry(run, node, entry);
   return { ...kept, entry };
 }

@@ -272,6 +272,7 @@ function buildContext(
     work,
     packagePool: store.layout.packages,
     metadataCache: store.layout.metadata,
+    ...(environment.shared === undefined ? {} : { sharedFiles: environment.shared.files }),
     signal,
     origin: step.origin,
     metadataPolicy,

@@ -22,6 +22,14 @@ export interface StateContext {
   readonly metadataPolicy: MetadataPolicy;
 }
 
+/** Files by digest, on another machine. Never fails: what cannot be had there is not there. */
+export interface SharedFiles {
+  /** Brings a file, whose content is checked, to `target`, which does not exist; false when it is not to be had. */
+  fetch(file: { readonly sha256: string; readonly bytes: number }, target: HostPath): Promise<boolean>;
+  /** Stores a file in the background. */
+  offer(sha256: string, file: HostPath): void;
+}
+
 /** What a step may use while it runs. */
 export interface BuildContext {
   readonly events: EventSink;
@@ -32,6 +40,8 @@ export interface BuildContext {
   readonly packagePool: HostPath;
   /** The mkimg cache directory's `metadata/`: package indexes by repository set. */
   readonly metadataCache: HostPath;
+  /** Where package files may be had besides the mirrors. */
+  readonly sharedFiles?: SharedFiles;
   readonly signal: AbortSignal;
   readonly origin: Origin | undefined;
   readonly metadataPolicy: MetadataPolicy;

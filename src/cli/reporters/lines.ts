@@ -57,12 +57,16 @@ function toolLine(event: Extract<RunEvent, { readonly tool: string }>, paint: Pa
     : `${paint.weak(`${printable(event.tool)}:`)} ${printable(event.line)}`;
 }
 
-type StepEvent = Exclude<Extract<RunEvent, { readonly label: string }>, { readonly type: 'step-explained' }>;
+type StepEvent = Extract<
+  RunEvent,
+  { readonly type: 'step-started' | 'step-finished' | 'step-hit' | 'step-failed' }
+>;
 
 function stepLines(event: StepEvent, { paint, announceStarts }: LineOptions): readonly string[] {
   const label = printable(event.label);
   if (event.type === 'step-started') return announceStarts ? [`${paint.weak('begin')}  ${label}`] : [];
-  if (event.type === 'step-hit') return [`${paint.weak('stored')} ${label}`];
+  if (event.type === 'step-hit')
+    return [`${paint.weak(event.shared === true ? 'shared' : 'stored')} ${label}`];
   const verdict = event.type === 'step-finished' ? paint.good('done  ') : paint.bad('failed');
   return [`${verdict} ${label} ${paint.weak(formatDuration(event.milliseconds))}`];
 }

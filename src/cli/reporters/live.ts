@@ -22,18 +22,20 @@ export function followSteps(steps: RunningSteps, event: RunEvent, now: number): 
     case 'step-started':
       steps.set(event.step, { label: event.label, since: now, progress: '', output: '' });
       break;
+    case 'fetch-started':
+      steps.set(event.step, { label: `${event.label} (shared cache)`, since: now, progress: '', output: '' });
+      break;
     case 'step-progress': {
       const step = steps.get(event.step);
       if (step !== undefined) step.progress = progressText(event);
       break;
     }
-    case 'output': {
-      const step = event.step === undefined ? undefined : steps.get(event.step);
-      if (step !== undefined && event.line.trim() !== '') step.output = event.line.trim();
+    case 'output':
+      noteOutput(steps, event);
       break;
-    }
     case 'step-finished':
     case 'step-failed':
+    case 'fetch-ended':
       steps.delete(event.step);
       break;
     case 'error':
@@ -42,6 +44,11 @@ export function followSteps(steps: RunningSteps, event: RunEvent, now: number): 
       break;
     default:
   }
+}
+
+function noteOutput(steps: RunningSteps, { step: id, line }: Extract<RunEvent, { type: 'output' }>): void {
+  const step = id === undefined ? undefined : steps.get(id);
+  if (step !== undefined && line.trim() !== '') step.output = line.trim();
 }
 
 /** Whole seconds, from the first on: anything finer would only flicker. */

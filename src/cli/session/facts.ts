@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
+import type { Json } from '../../base/canonical.ts';
 import { canonicalJson } from '../../base/canonical.ts';
 import { MkimgError } from '../../base/errors.ts';
 import { exists } from '../../base/files.ts';
 import { hostFiles } from '../../config/files.ts';
 import { hostFacts } from '../../config/host.ts';
-import type { ImageConfig } from '../../config/project.ts';
+import type { ImageConfig, ResolvedImage } from '../../config/project.ts';
 import { imageJson } from '../../config/resolved-image.ts';
+import type { SettingName } from '../../config/settings/table.ts';
 import type { AptHost } from '../../distro/apt-sources.ts';
 import { debianRepositories } from '../../distro/apt-sources.ts';
 import type { RepositorySet } from '../../distro/repositories.ts';
@@ -34,8 +36,16 @@ export async function planFacts(request: FactsRequest): Promise<PlanFacts> {
     randomUuid: () => randomUUID(),
     buildArguments: request.buildArguments,
     volatileDirectories: request.volatileDirectories,
-    configJson: (image) => canonicalJson(imageJson(image, { revealSecrets: false })),
+    configJson: (image) => canonicalJson(configForScripts(image)),
   };
+}
+
+/** Where results are kept decides nothing about them: what scripts make must not be keyed by it. */
+const aboutTheCache = ['CacheAccess', 'CacheMaxSize', 'CacheUrl'] as const satisfies readonly SettingName[];
+
+function configForScripts(image: ResolvedImage): Json {
+  const left = Object.fromEntries(aboutTheCache.map((name) => [name, undefined]));
+  return { ...imageJson(image, { revealSecrets: false }), ...left };
 }
 
 function missingKeyring(): MkimgError {

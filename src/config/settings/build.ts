@@ -1,6 +1,7 @@
 import { environment, pathList, trees } from '../codecs/collections.ts';
+import { cacheUrl } from '../codecs/cache-url.ts';
 import { path, pathOr } from '../codecs/paths.ts';
-import { boolean, enumeration } from '../codecs/scalars.ts';
+import { boolean, enumeration, size } from '../codecs/scalars.ts';
 import { treeTarget, variable } from '../match-rules.ts';
 import { constant, fromContext, optionalSetting, setting, unset } from '../setting.ts';
 import { treePath } from '../../base/brand.ts';
@@ -50,6 +51,35 @@ export const CacheDirectory = optionalSetting({
   implicit: [{ suffix: '.cache', type: 'directory', use: 'path' }],
   summary: 'Where intermediate results are kept',
   doc: 'By default the cache of the user, shared by all projects.',
+});
+
+export const CacheUrl = optionalSetting({
+  codec: cacheUrl,
+  fallback: unset,
+  scope: 'multiversal',
+  flags: { long: 'cache-url' },
+  summary: 'A cache that several machines share',
+  doc: `\`https://HOST/PATH\`, \`http://HOST/PATH\` or \`file:///PATH\`: any server that answers GET and PUT. What the own cache
+does not have is taken from there, and what is made is stored there. Whoever can write to it decides what its users build
+with; see docs/cache.md. A name and password can stand in the URL, or in ~/.netrc.`,
+});
+
+export const CacheAccess = setting({
+  codec: enumeration(['read-write', 'read']),
+  fallback: constant('read-write'),
+  scope: 'multiversal',
+  summary: 'Whether results are also stored in the shared cache',
+  doc: `- \`read-write\`: yes
+- \`read\`: no, they are only taken from it`,
+});
+
+export const CacheMaxSize = optionalSetting({
+  codec: size,
+  fallback: unset,
+  scope: 'universal',
+  summary: 'How large the own cache may become',
+  doc: `After a build that made something, what was unused for the longest time is removed until the results, packages and
+indexes that are kept take no more than this. When nothing is set, what was not used for 30 days is removed once a day.`,
 });
 
 export const BuildDirectory = optionalSetting({

@@ -18,7 +18,10 @@ const attemptsPerUrl = 5;
 const firstPause = 500;
 
 /** The part of a step's context that downloads need. */
-export type FetchContext = Pick<BuildContext, 'packagePool' | 'signal' | 'origin' | 'lock' | 'progress'>;
+export type FetchContext = Pick<
+  BuildContext,
+  'packagePool' | 'sharedFiles' | 'signal' | 'origin' | 'lock' | 'progress'
+>;
 
 /** What a download needs to know about its file. */
 export type PackageFile = Pick<ResolvedPackage, 'name' | 'version' | 'urls' | 'size' | 'sha256'>;
@@ -113,10 +116,14 @@ async function hashFile(path: string, hash: Hash): Promise<number> {
 }
 
 async function fetchFile(file: PackageFile, path: HostPath, download: Download): Promise<void> {
+  // Files of this machine are at hand, and may not be meant for others.
+  const isRemote = file.urls.some((url) => !url.startsWith('file:'));
+  if (isRemote && (await fetchShared(file, path, download))) return;
   let last: unknown;
   for (const url of file.urls) {
     try {
       await fetchFrom(new URL(url), { file, path, download });
+      if (isRemote) download.context.sharedFiles?.offer(file.sha256, path);
       return;
     } catch (error) {
       download.signal.throwIfAborted();
@@ -125,6 +132,20 @@ async function fetchFile(file: PackageFile, path: HostPath, download: Download):
     }
   }
   throw last;
+}
+
+async function fetchShared(file: PackageFile, path: HostPath, { context }: Download): Promise<boolean> {
+  const { sharedFiles } = context;
+  if (sharedFiles === undefined) return false;
+  const received = hostPath(`${path}.shared`);
+  await rm(received, { force: true });
+  try {
+    if (!(await sharedFiles.fetch({ sha256: file.sha256, bytes: file.size }, received))) return false;
+    await rename(received, path);
+    return true;
+  } finally {
+    await rm(received, { force: true });
+  }
 }
 
 interface Target {

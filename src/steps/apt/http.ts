@@ -1,8 +1,9 @@
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request as httpRequest } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { connect as tlsConnect } from 'node:tls';
 
 /** Environment variables by name. */
@@ -34,6 +35,16 @@ export interface HttpFileRequest {
   readonly signal: AbortSignal;
 }
 
+/** One request of any method. */
+export interface HttpExchange {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'MKCOL';
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string | number>>;
+  /** What is sent along; `headers` says how long it is. */
+  readonly body?: Readable;
+  readonly signal: AbortSignal;
+}
+
 /** Fetches files over HTTP with connections that are used again, through the proxies that the environment names. */
 export class HttpClient implements Disposable {
   readonly #environment: Environment;
@@ -51,7 +62,9 @@ export class HttpClient implements Disposable {
   async open(request: HttpFileRequest): Promise<HttpFile> {
     let { url } = request;
     for (let redirects = 0; redirects <= maximumRedirects; redirects++) {
-      const response = await this.#get(url, request);
+      const { offset, signal } = request;
+      const range = offset > 0 ? { Range: `bytes=${offset}-` } : {};
+      const response = await this.exchange({ method: 'GET', url, headers: range, signal });
       const { statusCode: status = 0, headers } = response;
       if (status === 200) return { body: response, offset: 0 };
       if (status === 206) return { body: response, offset: request.offset };
@@ -60,33 +73,36 @@ export class HttpClient implements Disposable {
       if (!isRedirect) throw new HttpStatusError(status, url);
       url = new URL(headers.location ?? '', url);
     }
-    throw new Error(`${request.url.href} redirects without end`);
+    throw new Error(`${request.url.host} redirects without end`);
+  }
+
+  /**
+   * Sends one request and returns the answer whatever its status; redirects are not followed. The caller has to read the
+   * body, or destroy it.
+   * @throws errors of the system for network faults
+   */
+  async exchange({ method, url, headers: own, body, signal }: HttpExchange): Promise<IncomingMessage> {
+    const proxy = proxyFor(url, this.#environment);
+    const headers = { 'User-Agent': 'mkimg', ...basicAuthorization('Authorization', url), ...own };
+    const common = { method, signal };
+    if (url.protocol === 'http:') {
+      const route = proxy === undefined ? {} : plainProxyRoute(url, proxy);
+      const options = { ...common, agent: this.#plain, ...route, headers: { ...headers, ...route.headers } };
+      return sent(httpRequest(url, options), body);
+    }
+    if (proxy === undefined) {
+      return sent(httpsRequest(url, { ...common, agent: this.#tls, headers }), body);
+    }
+    const tunnel = await openTunnel(url, proxy, signal);
+    // A certificate for an address is asked for without a server name (RFC 6066).
+    const name = isIP(url.hostname) === 0 ? { servername: url.hostname } : {};
+    const createConnection = (): Duplex => tlsConnect({ socket: tunnel, ...name });
+    return sent(httpsRequest(url, { ...common, agent: false, createConnection, headers }), body);
   }
 
   [Symbol.dispose](): void {
     this.#plain.destroy();
     this.#tls.destroy();
-  }
-
-  async #get(url: URL, { offset, signal }: HttpFileRequest): Promise<IncomingMessage> {
-    const proxy = proxyFor(url, this.#environment);
-    const headers = {
-      'User-Agent': 'mkimg',
-      ...basicAuthorization('Authorization', url),
-      ...(offset > 0 ? { Range: `bytes=${offset}-` } : {}),
-    };
-    if (url.protocol === 'http:') {
-      const route = proxy === undefined ? {} : plainProxyRoute(url, proxy);
-      return sent(
-        httpRequest(url, { agent: this.#plain, signal, ...route, headers: { ...headers, ...route.headers } }),
-      );
-    }
-    if (proxy === undefined) return sent(httpsRequest(url, { agent: this.#tls, signal, headers }));
-    const tunnel = await openTunnel(url, proxy, signal);
-    // A certificate for an address is asked for without a server name (RFC 6066).
-    const name = isIP(url.hostname) === 0 ? { servername: url.hostname } : {};
-    const createConnection = (): Duplex => tlsConnect({ socket: tunnel, ...name });
-    return sent(httpsRequest(url, { agent: false, createConnection, signal, headers }));
   }
 }
 
@@ -153,13 +169,15 @@ function basicAuthorization(header: string, { username, password }: URL): Record
   return { [header]: `Basic ${Buffer.from(text).toString('base64')}` };
 }
 
-function sent(request: ReturnType<typeof httpRequest>): Promise<IncomingMessage> {
+function sent(request: ClientRequest, body?: Readable): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once('response', resolve);
-    request.once('error', reject);
+    // Stays: a connection may also break after the answer has begun, while a body is still being sent.
+    request.on('error', reject);
     request.setTimeout(idleMilliseconds, () =>
       request.destroy(new Error(`no data for ${idleMilliseconds / 1000} s`)),
     );
-    request.end();
+    if (body === undefined) request.end();
+    else pipeline(body, request).catch(reject);
   });
 }
