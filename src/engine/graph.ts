@@ -69,6 +69,7 @@ export function allReferences({ step, references }: Node): readonly Ref[] {
 function checkReference({ step, base }: Node, ref: Ref, target: Node | undefined): void {
   if (target === undefined)
     throw new Error(`internal: ${step.id} refers to ${ref.$ref}, which does not stand before it`);
+  if (ref.type === 'products' && target.implementation.output === 'tree' && !target.inner) return;
   if (target.implementation.output !== ref.type) {
     throw new Error(
       `internal: ${step.id} takes a ${ref.type}, but ${ref.$ref} makes a ${target.implementation.output}`,

@@ -5,6 +5,7 @@ import { Resources } from '../base/disposal.ts';
 import type { OpenedFile, OpenedFiles, OpenedTree, Ref } from '../plan/step.ts';
 import type { SpecialInput } from './key.ts';
 import { isSpecial } from './key.ts';
+import { productsPath } from './layout.ts';
 import type { Entry } from './store.ts';
 import type { TreeViews } from './views.ts';
 
@@ -56,6 +57,7 @@ async function openSpecial(value: SpecialInput, sources: InputSources, trees: Re
   if ('$host' in value) return { path: value.$host };
   if ('$unkeyed' in value) return value.$unkeyed;
   if ('$secret' in value) return { reveal: () => revealSecret(value.$secret, sources) };
+  if (value.type === 'products') return { directory: productsPath(entryOf(value, sources).path) };
   return value.type === 'tree' ? openTree(value, sources, trees) : openFiles(entryOf(value, sources));
 }
 

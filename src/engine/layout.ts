@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
@@ -74,4 +74,9 @@ export async function createLayout(layout: CacheLayout): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Where a step leaves what it made beside its tree; `tree` is the tree in the step's entry, or in the stage of one. */
+export function productsPath(tree: string): HostPath {
+  return hostPath(join(dirname(tree), 'products'));
 }

@@ -1,9 +1,11 @@
-import { chmod, lstat, mkdir, rename } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readlink, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, Sha256 } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
+import { byBytes } from '../base/canonical.ts';
 import { Resources } from '../base/disposal.ts';
 import { fileDigest } from './content.ts';
+import { productsPath } from './layout.ts';
 import { entryPath } from './moved.ts';
 import type { PublishedItem } from './output-records.ts';
 import { describeItem, itemPath } from './output-records.ts';
@@ -32,10 +34,76 @@ export async function preparePlacement(
   target: PublishTarget,
   scope: PublishScope,
 ): Promise<Placement> {
-  const { entry } = publication;
+  const { entry, status } = publication;
+  if (status.output.spread === true) return prepareSpread(publication, target, scope);
   return entry.record.artifact.type === 'tree'
     ? prepareDirectory(publication, target, scope)
     : prepareFiles(publication, target, scope);
+}
+
+/** Files that scripts made, or had in their hands: each keeps its name. */
+async function prepareSpread(
+  { entry, status }: Publication,
+  target: PublishTarget,
+  scope: PublishScope,
+): Promise<Placement> {
+  const isProducts = status.output.from.type === 'products';
+  const directory = isProducts ? join(productsPath(entry.path), 'output') : entry.path;
+  await using prepared = new Resources();
+  const placed: Placed[] = [];
+  for (const name of (await readdir(directory)).sort(byBytes)) {
+    const source = hostPath(join(directory, name));
+    placed.push(prepared.use(await prepareEntry({ source, name }, target, scope)));
+  }
+  const kept = prepared.move();
+  return {
+    files: placed.filter(({ isFile }) => isFile),
+    place: async () => {
+      const items: PublishedItem[] = [];
+      for (const item of placed) items.push(await item.place());
+      return items;
+    },
+    [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
+  };
+}
+
+interface Placed extends FilePlacement {
+  readonly isFile: boolean;
+}
+
+async function prepareEntry(
+  { source, name }: Pick<FileToPublish, 'source' | 'name'>,
+  target: PublishTarget,
+  scope: PublishScope,
+): Promise<Placed> {
+  const stats = await lstat(source);
+  if (stats.isFile()) {
+    const file = await prepareFile({ source, name, sha256: undefined, moved: undefined }, target, scope);
+    return { ...file, isFile: true };
+  }
+  const temporary = placing.temporaryName(target.directory, name);
+  const discard = (): Promise<void> => removeTree(temporary);
+  try {
+    if (stats.isDirectory()) {
+      await mkdir(temporary);
+      await scope.copyTree(source, temporary);
+    }
+    return {
+      ...{ name, isFile: false },
+      place: async () => {
+        if (stats.isDirectory()) await placing.placeDirectory(temporary, target.directory, name);
+        else {
+          await makeWay(itemPath(target.directory, name));
+          await placing.placeLink(target.directory, name, await readlink(source));
+        }
+        return describeItem(target.directory, name);
+      },
+      [Symbol.asyncDispose]: discard,
+    };
+  } catch (error) {
+    await discard();
+    throw error;
+  }
 }
 
 async function prepareFiles(

@@ -18,7 +18,13 @@ export interface RecordedFile {
 
 /** What is needed to check an entry's artifact without the step that made it. */
 export type RecordedArtifact =
-  | { readonly type: 'tree'; readonly listing: Sha256; readonly entries: number }
+  | {
+      readonly type: 'tree';
+      readonly listing: Sha256;
+      readonly entries: number;
+      /** Listing of what the step left beside the tree. */
+      readonly products?: Sha256;
+    }
   | { readonly type: 'file' | 'files'; readonly files: readonly RecordedFile[] };
 
 /** `record.json` of a store entry: written last, so that an entry without one does not exist. */

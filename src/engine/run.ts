@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import pLimit from 'p-limit';
 import type { HostPath, StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
@@ -14,6 +15,7 @@ import type { OpenedInputs } from './inputs.ts';
 import { openInputs } from './inputs.ts';
 import type { StepIdentity } from './key.ts';
 import { hostInputsIn, keyOf } from './key.ts';
+import { productsPath } from './layout.ts';
 import { acquireLock } from './lock.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
@@ -205,7 +207,8 @@ export async function runStep<T>(
     const common = { step: step.id, label: step.label };
     await run.environment.onDecision?.({ step, state: 'run', identity: known?.identity });
     events.emit({ type: 'step-started', ...common, key: known?.key ?? '' });
-    const context = buildContext(run, { node, opened, work: await stage.scratch() });
+    const products = productsPath(join(stage.entry, 'tree'));
+    const context = buildContext(run, { node, opened, work: await stage.scratch(), products });
     try {
       const result = await action(opened.inputs, context);
       await checkInputs(run, node);
@@ -259,9 +262,16 @@ function count(times: RunTimes, kind: string, milliseconds: number): void {
   times.millisecondsByKind.set(kind, (times.millisecondsByKind.get(kind) ?? 0) + milliseconds);
 }
 
+interface ContextParts {
+  readonly node: Node;
+  readonly opened: OpenedInputs;
+  readonly work: HostPath;
+  readonly products: HostPath;
+}
+
 function buildContext(
   run: Run,
-  { node, opened, work }: { node: Node; opened: OpenedInputs; work: BuildContext['work'] },
+  { node, opened, work, products }: ContextParts,
 ): BuildContext {
   const { environment, signal } = run;
   const { events, store, jobs, metadataPolicy } = environment;
@@ -270,6 +280,7 @@ function buildContext(
     events,
     sandbox: environment.sandboxFor({ step: step.id, signal, tools: toolsRoot(node, opened) }),
     work,
+    products,
     packagePool: store.layout.packages,
     metadataCache: store.layout.metadata,
     ...(environment.shared === undefined ? {} : { sharedFiles: environment.shared.files }),

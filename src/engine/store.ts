@@ -8,10 +8,11 @@ import { byBytes, canonicalJson, digestJson, isObject } from '../base/canonical.
 import { isErrno } from '../base/errors.ts';
 import { exists, syncDirectory } from '../base/files.ts';
 import type { ArtifactType } from '../plan/step.ts';
+import type { Listing } from './content.ts';
 import { fileDigest, listTree, sampleDigest } from './content.ts';
 import { entryPath, movedTo, recordMove } from './moved.ts';
 import type { CacheLayout } from './layout.ts';
-import { createLayout } from './layout.ts';
+import { createLayout, productsPath } from './layout.ts';
 import type { RecordedArtifact, RecordedFile, RecordedIdentity, StoreRecord } from './record.ts';
 import { isKey, parseRecord } from './record.ts';
 import type { Stage } from './staging.ts';
@@ -168,13 +169,23 @@ async function describeArtifact(
 ): Promise<{ artifact: RecordedArtifact; bytes: number }> {
   if (type === 'tree') {
     const { digest, entries, bytes } = await listTree(path);
-    return { artifact: { type, listing: digest, entries }, bytes };
+    const products = await listProducts(path);
+    return {
+      artifact: { type, listing: digest, entries, ...(products && { products: products.digest }) },
+      bytes: bytes + (products?.bytes ?? 0),
+    };
   }
   const files: RecordedFile[] = [];
   for (const name of type === 'file' ? [''] : (await readdir(path)).sort(byBytes)) {
     files.push(await describeFile(join(path, name), name === '' ? 'file' : name, contentKeyed));
   }
   return { artifact: { type, files }, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+}
+
+/** What a step left beside its tree, if anything. */
+async function listProducts(tree: string): Promise<Listing | undefined> {
+  const path = productsPath(tree);
+  return (await exists(path)) ? listTree(path) : undefined;
 }
 
 const smallFileBytes = 16 << 20;
@@ -203,9 +214,10 @@ async function check({ record, path }: Entry, depth: CheckDepth): Promise<string
   const { artifact } = record;
   try {
     if (artifact.type === 'tree') {
-      return (await listTree(path)).digest === artifact.listing
-        ? undefined
-        : 'its files differ from the record';
+      const isSame =
+        (await listTree(path)).digest === artifact.listing &&
+        (artifact.products === undefined || (await listProducts(path))?.digest === artifact.products);
+      return isSame ? undefined : 'its files differ from the record';
     }
     return await checkFiles(path, artifact, depth);
   } catch (error) {

@@ -15,6 +15,7 @@ const outputTypes = {
   'merge-tree': 'tree',
   'run-scripts': 'tree',
   'run-build-scripts': 'tree',
+  'run-postoutput-scripts': 'tree',
   'remove-files': 'tree',
   'place-kernels': 'tree',
   depmod: 'tree',

@@ -4,7 +4,7 @@ import { treePath } from '../base/brand.ts';
 import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import type { ResolvedImage, SettingName } from '../config/project.ts';
 import { outputBase } from './outputs.ts';
-import type { ImageOutputs, Ref } from './step.ts';
+import type { AnyRef, ImageOutputs, Ref } from './step.ts';
 
 /** A path in an output directory that is called as an output of an image is called. */
 export interface NamedOutput {
@@ -43,7 +43,7 @@ function outputNamedBy(path: HostPath, maker: ResolvedImage): NamedOutput | unde
 /** An output of another image that a setting names. */
 export interface MadeOutput {
   readonly name: string;
-  readonly from: Ref;
+  readonly from: AnyRef;
   /** What is in it, where it is the image itself and not a file beside it. */
   readonly tree: Ref<'tree'> | undefined;
   /** The tree is a directory, whose files belong to whoever copies them; archives and disks know their owners. */
@@ -55,6 +55,8 @@ export interface MadeOutput {
 export interface OtherImages {
   /** The output that a path of a setting means; undefined for a path on the host. Plans the image that makes it. */
   outputAt(path: HostPath, setting: SettingName): MadeOutput | undefined;
+  /** Packages that the scripts of images made which Dependencies= names. Plans those images. */
+  packages(): readonly Ref<'products'>[];
   /** Notes a fault of the configuration. */
   fault(diagnostic: Diagnostic): void;
 }

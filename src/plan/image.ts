@@ -3,11 +3,12 @@ import { treePath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { digestJson } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
-import type { ImageConfig, ResolvedImage } from '../config/project.ts';
+import { buildable } from '../config/buildable.ts';
+import type { BuildableConfig, ImageConfig, ResolvedImage } from '../config/project.ts';
 import type { RepositorySet } from '../distro/repositories.ts';
 import type { ImagePlanner } from './builder.ts';
 import type { MadeOutput, OtherImages } from './crossing.ts';
-import type { Ref, SecretInput, TreeMapping } from './step.ts';
+import type { SecretInput, TreeMapping } from './step.ts';
 import type { ScriptSettings, StepInputs } from './vocabulary.ts';
 
 /**
@@ -18,7 +19,7 @@ export const defaultEpoch = 1767225600;
 
 /** What planning needs to know about the world; collected before, so that planning itself touches nothing. */
 export interface PlanFacts {
-  readonly repositoriesOf: (config: ImageConfig) => RepositorySet;
+  readonly repositoriesOf: (config: BuildableConfig) => RepositorySet;
   /** Keyed hash of a secret; see engine/key.ts. */
   readonly secretDigest: (value: string) => string;
   /** Random ids, made once for a run; for settings that say `random`. */
@@ -32,7 +33,7 @@ export interface PlanFacts {
 
 /** An image with everything that its steps are decided by. */
 export interface PlannedImage extends ImagePlanner {
-  readonly config: ImageConfig;
+  readonly config: BuildableConfig;
   readonly repositories: RepositorySet;
   /** Environment=, EnvironmentFiles= and SOURCE_DATE_EPOCH, for scripts and package managers. */
   readonly environment: Readonly<Record<string, string>>;
@@ -73,7 +74,7 @@ export function describeImage(
   image: ResolvedImage,
   { facts, others = noOtherImages }: ImageWorld,
 ): PlannedImage {
-  const { config } = image;
+  const config = buildable(image.config);
   const hasKernel = asksForKernel(config);
   const bootable = isBootable(config, hasKernel);
   const epoch = config.SourceDateEpoch ?? defaultEpoch;
@@ -110,6 +111,7 @@ export function describeImage(
 /** Images that mkimg brings along stand for themselves. */
 const noOtherImages: OtherImages = {
   outputAt: () => undefined,
+  packages: () => [],
   fault: ({ message }) => {
     throw new Error(`internal: ${message}`);
   },
@@ -126,29 +128,29 @@ function treeMapping(
     return { tree, from: inside, target, ownership: isDirectory ? 'root' : 'kept' };
   }
   if (from.type !== 'file') throw new Error(`internal: ${made.name} is neither a file nor a tree`);
-  return { source: from as Ref<'file'>, target: target === '' ? treePath(made.name) : target };
+  return { source: from, target: target === '' ? treePath(made.name) : target };
 }
 
 /** Debian's kernel images: linux-image-amd64, linux-image-6.12.1-cloud-amd64, ... but not their debug files. */
-export function asksForKernel(config: ImageConfig): boolean {
+function asksForKernel(config: BuildableConfig): boolean {
   return config.Packages.some((name) => /^linux-image-(?!.*-dbg\b)/.test(name));
 }
 
-function isBootable(config: ImageConfig, hasKernel: boolean): boolean {
+function isBootable(config: BuildableConfig, hasKernel: boolean): boolean {
   if (config.MakeInitrd) return false;
   const bootFormat = config.Format === 'disk' || config.Format === 'uki';
   return config.Bootable === 'auto' ? hasKernel && bootFormat : config.Bootable;
 }
 
 /** `auto` keeps the package manager's records where it is in the image, and in plain trees (mkosi's rule). */
-function cleansMetadata(config: ImageConfig): boolean {
+function cleansMetadata(config: BuildableConfig): boolean {
   if (config.CleanPackageMetadata !== 'auto') return config.CleanPackageMetadata;
   const plain = config.Format === 'directory' || config.Format === 'tar';
   return !plain && !config.Packages.includes('apt');
 }
 
 /** Without Seed=, one that is made from what the image is called: the same image twice has the same ids. */
-function seedOf(config: ImageConfig, facts: PlanFacts): string {
+function seedOf(config: BuildableConfig, facts: PlanFacts): string {
   if (config.Seed === 'random') return facts.randomUuid();
   return config.Seed ?? uuidOf([config.Output, config.Distribution, config.Release, config.Architecture]);
 }
@@ -166,7 +168,7 @@ function uuidOf(value: Json): string {
   ].join('-');
 }
 
-function identityInputs(config: ImageConfig, facts: PlanFacts): Omit<StepInputs['identity'], 'base'> {
+function identityInputs(config: BuildableConfig, facts: PlanFacts): Omit<StepInputs['identity'], 'base'> {
   const machineId = config.MachineId === 'random' ? facts.randomUuid() : config.MachineId;
   return {
     ...(config.ImageId === undefined ? {} : { imageId: config.ImageId }),

@@ -1,16 +1,17 @@
 import { unreachable } from '../base/errors.ts';
-import type { ImageConfig } from '../config/project.ts';
+import type { BuildableConfig } from '../config/project.ts';
 import type { PlannedImage } from './image.ts';
 import type { HostInput, PlannedOutput, Ref } from './step.ts';
+import { scriptSettings } from './scripts.ts';
 import type { PlannedTree } from './tree.ts';
 import type { Compression } from './vocabulary.ts';
 
 /** Name of an image's files without an extension: Output=, else ImageId=, else the image's name; then the version. */
-export function outputBase(config: Pick<ImageConfig, 'Output'>): string {
+export function outputBase(config: Pick<BuildableConfig, 'Output'>): string {
   return config.Output;
 }
 
-export function compressionOf(config: ImageConfig): Compression {
+export function compressionOf(config: BuildableConfig): Compression {
   const algorithm = config.CompressOutput;
   return algorithm === 'none' ? { algorithm } : { algorithm, level: config.CompressLevel };
 }
@@ -33,7 +34,7 @@ export function planOutputs(
   initrds: InitrdSegments,
 ): readonly PlannedOutput[] {
   const main = planMainOutput(image, tree, initrds);
-  const outputs = [...main];
+  const outputs = [...main, ...scriptOutputs(image, tree)];
   if (image.wantsManifest) {
     const manifest = image.add(
       'manifest',
@@ -42,7 +43,29 @@ export function planOutputs(
     );
     outputs.push({ from: manifest, name: `${outputBase(image.config)}.manifest` });
   }
-  return outputs;
+  return image.config.PostOutputScripts.length === 0 ? outputs : [postOutput(image, outputs)];
+}
+
+/** What scripts put into $OUTPUTDIR. */
+function scriptOutputs(image: PlannedImage, { products }: PlannedTree): readonly PlannedOutput[] {
+  const { PostInstallationScripts: postinst, FinalizeScripts: finalize } = image.config;
+  if (products === undefined || postinst.length + finalize.length === 0) return [];
+  return [{ from: products, name: spreadName(image), spread: true }];
+}
+
+/** All outputs go through the hands of the scripts: what these leave is what the user gets. */
+function postOutput(image: PlannedImage, outputs: readonly PlannedOutput[]): PlannedOutput {
+  const from = image.add(
+    'run-postoutput-scripts',
+    { outputs, ...scriptSettings(image, 'postoutput', undefined) },
+    { label: 'run post-output scripts', keep: true, ...image.originOption('PostOutputScripts') },
+  );
+  return { from, name: spreadName(image), spread: true };
+}
+
+/** Stands for all files of scripts in records of outputs. */
+function spreadName(image: PlannedImage): string {
+  return `${outputBase(image.config)}.outputs`;
 }
 
 function planMainOutput(

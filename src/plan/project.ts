@@ -9,7 +9,7 @@ import { planBuilder } from './builder.ts';
 import type { MadeOutput, NamedOutput, OtherImages } from './crossing.ts';
 import { namedOutput, originOfPath, sharedNames } from './crossing.ts';
 import type { PlanFacts, PlannedImage } from './image.ts';
-import { asksForKernel, describeImage } from './image.ts';
+import { describeImage } from './image.ts';
 import type { InitrdSegments } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
 import { packageRequest } from './packages.ts';
@@ -59,14 +59,9 @@ export function planToolsOnly(image: ResolvedImage, facts: PlanFacts): Plan {
   return { steps: builder.steps, images: [] };
 }
 
-/** Initrds= says `default`, or says nothing and the image boots. */
-export function needsDefaultInitrd(config: ImageConfig): boolean {
-  if (config.Initrds !== undefined) return config.Initrds.includes('default');
-  return (
-    asksForKernel(config) &&
-    config.Bootable !== false &&
-    (config.Format === 'disk' || config.Format === 'directory')
-  );
+/** The image boots with the initrd that mkimg builds. */
+export function needsDefaultInitrd(config: Pick<ImageConfig, 'Initrds'>): boolean {
+  return config.Initrds.includes('default');
 }
 
 function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts): StepTools {
@@ -156,10 +151,34 @@ function describe(
       const named = namedOutput(path, resolved.name, request.images);
       return named && madeOutput(named, { asking: resolved, setting, path }, planner);
     },
+    packages: () =>
+      dependenciesOf(resolved, request.images)
+        .filter(({ config }) => config.BuildScripts.length > 0)
+        .flatMap((image) => planner.plan(image)?.tree.packages ?? []),
     fault: (diagnostic) => void planner.faults.push(diagnostic),
   };
   return describeImage(builder.forImage(resolved.name, tools), resolved, { facts: request.facts, others });
 }
+
+/** The images that come before this one, and those that come before them. For the main image by default, all others. */
+export function dependenciesOf(
+  image: ResolvedImage,
+  images: readonly ResolvedImage[],
+): readonly ResolvedImage[] {
+  if (image.name === mainImage && image.isDefault('Dependencies'))
+    return images.filter(({ name }) => name !== mainImage);
+  const found = new Set<ResolvedImage>();
+  const pending = [...image.config.Dependencies];
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    const next = images.find((candidate) => candidate.name === name);
+    if (next === undefined || next === image || found.has(next)) continue;
+    found.add(next);
+    pending.push(...next.config.Dependencies);
+  }
+  return [...found];
+}
+
+const mainImage = imageName('main');
 
 interface Question {
   readonly asking: ResolvedImage;
@@ -202,11 +221,11 @@ function crossingFault({ asking, setting, path }: Question, code: string, reason
 
 /** Initrds that go before the kernel's modules; `default` is replaced by the step that makes it. */
 function planInitrds(image: PlannedImage, defaultInitrd: (image: ImageName) => Ref<'file'>): InitrdSegments {
-  const listed = image.config.Initrds ?? (needsDefaultInitrd(image.config) ? (['default'] as const) : []);
+  const listed = image.config.Initrds;
   return listed.map((entry) => {
     if (entry === 'default') return defaultInitrd(image.image);
     const made = image.others.outputAt(entry, 'Initrds')?.from;
-    return made?.type === 'file' ? (made as Ref<'file'>) : { $host: entry };
+    return made?.type === 'file' ? made : { $host: entry };
   });
 }
 

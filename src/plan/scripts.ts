@@ -3,13 +3,17 @@ import { basename } from 'node:path';
 import { architectures } from '../distro/architectures.ts';
 import type { PlannedImage } from './image.ts';
 import type { Chain } from './tree.ts';
-import type { ScriptPhase, ScriptSettings } from './vocabulary.ts';
+import type { Ref } from './step.ts';
+import { productsOf } from './step.ts';
+import type { ScriptPhase, ScriptSettings, SourcesMode } from './vocabulary.ts';
 
-const settingOfPhase = {
+/** The setting that names the scripts of a phase. */
+export const settingOfPhase = {
   prepare: 'PrepareScripts',
   build: 'BuildScripts',
   postinst: 'PostInstallationScripts',
   finalize: 'FinalizeScripts',
+  postoutput: 'PostOutputScripts',
 } as const satisfies Readonly<Record<ScriptPhase, string>>;
 
 const labelOfPhase: Readonly<Record<ScriptPhase, string>> = {
@@ -17,6 +21,7 @@ const labelOfPhase: Readonly<Record<ScriptPhase, string>> = {
   build: 'run build scripts',
   postinst: 'run post-installation scripts',
   finalize: 'run finalize scripts',
+  postoutput: 'run post-output scripts',
 };
 
 /** What mkosi gives its scripts as arguments (reference mkosi.md 4.3). */
@@ -25,18 +30,38 @@ const argumentsOfPhase: Readonly<Record<ScriptPhase, readonly string[]>> = {
   build: [],
   postinst: ['final'],
   finalize: [],
+  postoutput: [],
 };
 
+const sourcesModes = { yes: 'ephemeral', buildcache: 'buildcache' } as const satisfies Record<
+  string,
+  SourcesMode
+>;
+
 /** Adds the scripts of one phase that run on the image's own tree. */
-export function planScripts(image: PlannedImage, chain: Chain, phase: Exclude<ScriptPhase, 'build'>): void {
+export function planScripts(
+  image: PlannedImage,
+  chain: Chain,
+  phase: Exclude<ScriptPhase, 'build' | 'postoutput'>,
+): void {
   const setting = settingOfPhase[phase];
   if (image.config[setting].length === 0) return;
   const options = { keep: true, variant: phase, ...image.originOption(setting) };
-  chain.change('run-scripts', scriptSettings(image, phase), { label: labelOfPhase[phase], ...options });
+  chain.change('run-scripts', scriptSettings(image, phase, chain.products), {
+    label: labelOfPhase[phase],
+    ...options,
+  });
+  chain.products = productsOf(chain.current);
 }
 
-export function scriptSettings(image: PlannedImage, phase: ScriptPhase): ScriptSettings {
+/** @param products what the image's earlier scripts left. */
+export function scriptSettings(
+  image: PlannedImage,
+  phase: ScriptPhase,
+  products: Ref<'products'> | undefined,
+): ScriptSettings {
   const { config } = image;
+  const packages = phase === 'postoutput' ? [] : image.others.packages();
   const buildDirectory =
     phase === 'build' && config.BuildDirectory !== undefined ? config.BuildDirectory : undefined;
   return {
@@ -44,10 +69,15 @@ export function scriptSettings(image: PlannedImage, phase: ScriptPhase): ScriptS
     scripts: config[settingOfPhase[phase]].map(scriptEntry),
     arguments: phase === 'build' ? image.buildArguments : argumentsOfPhase[phase],
     environment: scriptEnvironment(image),
-    network: phase === 'prepare' || config.WithNetwork,
+    network: phase === 'prepare' || (config.WithNetwork && phase !== 'postoutput'),
     sources: image.buildSources,
+    ...(config.BuildSourcesEphemeral === 'no'
+      ? {}
+      : { sourcesMode: sourcesModes[config.BuildSourcesEphemeral] }),
     ...(buildDirectory === undefined ? {} : { buildDirectory: { $unkeyed: buildDirectory } }),
     configJson: image.configJson,
+    ...(products === undefined ? {} : { products }),
+    ...(packages.length === 0 ? {} : { packages }),
   };
 }
 

@@ -11,9 +11,22 @@ import type { StepInputs } from './vocabulary.ts';
 export type ArtifactType = 'tree' | 'file' | 'files';
 
 /** The output of another step. In a key it counts as that step's key, or as its content for steps that say so. */
-export interface Ref<T extends ArtifactType = ArtifactType> {
+export interface Ref<T extends RefType = RefType> {
   readonly $ref: StepId;
   readonly type: T;
+  /** It is there for the step to use, but what it is does not count in the key: something else in the inputs says it all. */
+  readonly unkeyed?: true;
+}
+
+/** `products`: what a kept tree step left beside its tree, such as packages that scripts made; see productsOf(). */
+export type RefType = ArtifactType | 'products';
+
+/** A reference to an output of any kind. */
+export type AnyRef = { [T in RefType]: Ref<T> }[RefType];
+
+/** What the scripts of a step put into $PACKAGEDIR, $ARTIFACTDIR and $OUTPUTDIR. */
+export function productsOf({ $ref }: Ref<'tree'>): Ref<'products'> {
+  return { $ref, type: 'products' };
 }
 
 export type { HostInput } from '../distro/inputs.ts';
@@ -62,11 +75,13 @@ export type Step = {
 
 /** A file that the user gets: copied from a step's output into the output directory under `name`. */
 export interface PlannedOutput {
-  readonly from: Ref;
+  readonly from: AnyRef;
   /** File name in the output directory. For `files` the name of each file is appended to it after a dot. */
   readonly name: string;
   /** Further name that points at it (mkosi's `image` -> `image.raw`). */
   readonly link?: string;
+  /** Each file in it (for products: in `output`) is an output under its own name; `name` stands for all of them. */
+  readonly spread?: true;
 }
 
 /** What the user gets of one image. */
@@ -98,15 +113,17 @@ export type Opened<T> = T extends string | number | boolean | null | undefined
       ? OpenedFile
       : T extends Ref<'files'>
         ? OpenedFiles
-        : T extends HostInput
-          ? OpenedHost
-          : T extends SecretInput
-            ? OpenedSecret
-            : T extends Unkeyed<infer U>
-              ? U
-              : T extends readonly (infer U)[]
-                ? readonly Opened<U>[]
-                : { readonly [K in keyof T]: Opened<T[K]> };
+        : T extends Ref<'products'>
+          ? OpenedProducts
+          : T extends HostInput
+            ? OpenedHost
+            : T extends SecretInput
+              ? OpenedSecret
+              : T extends Unkeyed<infer U>
+                ? U
+                : T extends readonly (infer U)[]
+                  ? readonly Opened<U>[]
+                  : { readonly [K in keyof T]: Opened<T[K]> };
 
 export interface OpenedTree {
   /** Where the tree is mounted, read-only. */
@@ -122,6 +139,10 @@ export interface OpenedFiles {
   readonly names: readonly string[];
   readonly meta: Json;
 }
+export interface OpenedProducts {
+  /** Has `packages`, `artifacts` and `output`. */
+  readonly directory: HostPath;
+}
 export interface OpenedHost {
   readonly path: HostPath;
 }
@@ -136,6 +157,8 @@ export type TreeMapping = FileMapping | MadeTreeMapping;
 export interface FileMapping {
   readonly source: HostInput | Ref<'file'>;
   readonly target: TreePath;
+  /** Owner of copied files, 0:0 when absent. Archives know theirs. */
+  readonly ownership?: 'kept';
 }
 
 /** A tree that another step made, or a part of it. */

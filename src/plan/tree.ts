@@ -1,15 +1,20 @@
 import type { Origin } from '../base/diagnostic.ts';
 import { formatImageSources } from '../distro/apt-sources.ts';
 import type { PlannedImage } from './image.ts';
-import { packageRequest } from './packages.ts';
+import type { Installation } from './installation.ts';
+import { planBuildTree, planInstallation, planVolatilePackages } from './installation.ts';
+import type { PackageScene } from './packages.ts';
 import { planScripts, scriptSettings } from './scripts.ts';
 import type { Ref, StepKind } from './step.ts';
+import { productsOf } from './step.ts';
 import type { StepInputs } from './vocabulary.ts';
 
 /** The finished root file system of an image, and what was known on the way. */
 export interface PlannedTree {
-  /** The exact packages, as resolved. */
-  readonly packages: Ref<'file'>;
+  /** Where the packages are that prepare and build scripts made; absent without such scripts. */
+  readonly packages?: Ref<'products'>;
+  /** All that scripts left beside the tree; absent without scripts. */
+  readonly products?: Ref<'products'>;
   /** With the package database still there, for the manifest. */
   readonly described: Ref<'tree'>;
   readonly root: Ref<'tree'>;
@@ -18,6 +23,8 @@ export interface PlannedTree {
 /** Steps that change one tree, one after the other. */
 interface Chain {
   current: Ref<'tree'>;
+  /** What the last scripts left, and those before them. */
+  products: Ref<'products'> | undefined;
   change<K extends TreeChange>(kind: K, inputs: Omit<StepInputs[K], 'base'>, options: ChangeOptions): void;
 }
 type TreeChange = {
@@ -32,29 +39,27 @@ interface ChangeOptions {
 
 /** Plans everything between names of packages and the tree that is packed, in mkosi's order (reference mkosi.md 4.2). */
 export function planTree(image: PlannedImage): PlannedTree {
-  const packages = image.add(
-    'resolve-packages',
-    {
-      repositories: image.repositories,
-      request: packageRequest(image, image.config.Packages),
-      architecture: image.config.Architecture,
-    },
-    { label: 'resolve packages', ...image.originOption('Packages') },
-  );
-  const chain = startChain(image, planInstall(image, packages));
+  const installation = planInstallation(image);
+  const chain = startChain(image, installation.tree);
   planAptSources(image, chain);
   planScripts(image, chain, 'prepare');
   planKernelFiles(image, chain);
-  planBuild(image, chain, packages);
+  const packages = planBuild(image, chain, installation);
   planConfiguration(image, chain);
   const described = planPackageRemoval(image, chain);
   planRemains(image, chain);
-  return { packages, described, root: chain.current };
+  return {
+    described,
+    root: chain.current,
+    ...(packages === undefined ? {} : { packages }),
+    ...(chain.products === undefined ? {} : { products: chain.products }),
+  };
 }
 
 function startChain(image: PlannedImage, start: Ref<'tree'>): Chain {
   const chain: Chain = {
     current: start,
+    products: undefined,
     change: (kind, inputs, options) => {
       // Omit over a generic member cannot be put together again by the compiler.
       const complete = { ...inputs, base: chain.current } as unknown as StepInputs[typeof kind];
@@ -62,37 +67,6 @@ function startChain(image: PlannedImage, start: Ref<'tree'>): Chain {
     },
   };
   return chain;
-}
-
-function planInstall(image: PlannedImage, resolved: Ref<'file'>): Ref<'tree'> {
-  const { config } = image;
-  const skeleton =
-    config.SkeletonTrees.length === 0
-      ? {}
-      : {
-          base: image.add(
-            'copy-trees',
-            { trees: image.treeMappings('SkeletonTrees') },
-            {
-              label: 'copy skeleton trees',
-              variant: 'skeleton',
-              keep: true,
-              ...image.originOption('SkeletonTrees'),
-            },
-          ),
-        };
-  return image.add(
-    'install-packages',
-    {
-      ...skeleton,
-      resolved,
-      architecture: config.Architecture,
-      documentation: config.WithDocs,
-      bootable: config.Bootable !== false,
-      environment: image.environment,
-    },
-    { label: 'install packages', keep: true, ...image.originOption('Packages') },
-  );
 }
 
 /** A step of its own, so that images with the same packages share their installation wherever these came from. */
@@ -113,17 +87,13 @@ function planKernelFiles(image: PlannedImage, chain: Chain): void {
   if (!image.isInitrd) chain.change('hwdb', {}, { label: 'compile the hardware database', keep: true });
 }
 
-function planBuild(image: PlannedImage, chain: Chain, packages: Ref<'file'>): void {
+/** Returns the products that hold the packages which scripts made, if any could. */
+function planBuild(image: PlannedImage, chain: Chain, { scene }: Installation): Ref<'products'> | undefined {
   const { config } = image;
-  if (config.BuildScripts.length > 0) {
-    const sources = planBuildTree(image, chain.current, packages);
-    const built = image.add(
-      'run-build-scripts',
-      { base: sources, ...scriptSettings(image, 'build') },
-      { label: 'run build scripts', keep: true, ...image.originOption('BuildScripts') },
-    );
-    chain.change('merge-tree', { source: built }, { label: 'install what was built' });
-  }
+  const built = config.BuildScripts.length === 0 ? undefined : planBuildScripts(image, chain, scene);
+  const packages = chain.products;
+  chain.current = planVolatilePackages(image, chain.current, { scene, products: packages });
+  if (built !== undefined) chain.change('merge-tree', { source: built }, { label: 'install what was built' });
   if (config.ExtraTrees.length > 0) {
     const origin = image.originOption('ExtraTrees');
     chain.change(
@@ -133,33 +103,17 @@ function planBuild(image: PlannedImage, chain: Chain, packages: Ref<'file'>): vo
     );
   }
   planScripts(image, chain, 'postinst');
+  return packages;
 }
 
-/** The tree that build scripts see: the image with BuildPackages= on top, thrown away afterwards. */
-function planBuildTree(image: PlannedImage, base: Ref<'tree'>, packages: Ref<'file'>): Ref<'tree'> {
-  const { config } = image;
-  if (config.BuildPackages.length === 0) return base;
-  const resolved = image.add(
-    'resolve-packages',
-    {
-      repositories: image.repositories,
-      request: { ...packageRequest(image, config.BuildPackages), installed: packages },
-      architecture: config.Architecture,
-    },
-    { label: 'resolve build packages', variant: 'build', ...image.originOption('BuildPackages') },
+function planBuildScripts(image: PlannedImage, chain: Chain, scene: PackageScene): Ref<'tree'> {
+  const built = image.add(
+    'run-build-scripts',
+    { base: planBuildTree(image, chain.current, scene), ...scriptSettings(image, 'build', chain.products) },
+    { label: 'run build scripts', keep: true, ...image.originOption('BuildScripts') },
   );
-  return image.add(
-    'install-packages',
-    {
-      base,
-      resolved,
-      architecture: config.Architecture,
-      documentation: config.WithDocs,
-      bootable: config.Bootable !== false,
-      environment: image.environment,
-    },
-    { label: 'install build packages', variant: 'build', keep: true, ...image.originOption('BuildPackages') },
-  );
+  chain.products = productsOf(built);
+  return built;
 }
 
 function planConfiguration(image: PlannedImage, chain: Chain): void {

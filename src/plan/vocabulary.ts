@@ -1,12 +1,12 @@
 import type { HostPath, TreePath } from '../base/brand.ts';
 import type { ArchitectureName } from '../distro/architectures.ts';
 import type { RepositorySet } from '../distro/repositories.ts';
-import type { HostInput, Ref, SecretInput, TreeMapping, Unkeyed } from './step.ts';
+import type { HostInput, PlannedOutput, Ref, SecretInput, TreeMapping, Unkeyed } from './step.ts';
 
 export type Compression =
   { readonly algorithm: 'none' } | { readonly algorithm: 'zstd' | 'xz' | 'gz'; readonly level: number };
 
-export type ScriptPhase = 'prepare' | 'build' | 'postinst' | 'finalize';
+export type ScriptPhase = 'prepare' | 'build' | 'postinst' | 'finalize' | 'postoutput';
 
 /** One package request as the user wrote it; `file` for `Packages=/path/to.deb` or `./x.deb`. */
 export interface PackageRequest {
@@ -15,10 +15,22 @@ export interface PackageRequest {
   readonly files?: readonly HostInput[];
   /** Packages to resolve on top of; absent for a new tree. */
   readonly installed?: Ref<'file'>;
+  /** A tree whose packages are there, below those of `installed` (BaseTrees=). */
+  readonly installedIn?: Ref<'tree'>;
   readonly recommends: boolean;
   /** Directories with local package files (PackageDirectories=). */
-  readonly packageDirectories: readonly HostInput[];
+  readonly packageDirectories: readonly PackageDirectory[];
 }
+
+/** A directory with package files: the user's, what scripts put into $PACKAGEDIR, or one in another image. */
+export type PackageDirectory = HostInput | MadePackages;
+
+/** Package files that other steps made. */
+export type MadePackages =
+  { readonly products: Ref<'products'> } | { readonly tree: Ref<'tree'>; readonly inside: TreePath };
+
+/** How scripts see BuildSources=: as they are, or under a layer that is thrown away, or kept in the build directory. */
+export type SourcesMode = 'direct' | 'ephemeral' | 'buildcache';
 
 /** Environment that mkosi's scripts expect; values that hold paths inside the sandbox are added by the step. */
 export interface ScriptSettings {
@@ -29,8 +41,13 @@ export interface ScriptSettings {
   readonly network: boolean;
   /** BuildSources=: host directories mounted at /work/src/TARGET. */
   readonly sources: readonly { readonly source: HostInput; readonly target: TreePath }[];
+  readonly sourcesMode?: SourcesMode;
   /** BuildDirectory=: kept between builds, so never part of a key. */
   readonly buildDirectory?: Unkeyed<HostPath>;
+  /** What the image's earlier scripts put into $PACKAGEDIR, $ARTIFACTDIR and $OUTPUTDIR. */
+  readonly products?: Ref<'products'>;
+  /** Packages that images built before this one made. */
+  readonly packages?: readonly Ref<'products'>[];
   /** JSON of the resolved configuration (MKOSI_CONFIG), secrets redacted. */
   readonly configJson: string;
 }
@@ -53,6 +70,8 @@ export interface StepInputs {
     /** Maintainer scripts must not build boot files; always true but for Bootable=no images (mkosi's rule). */
     readonly bootable: boolean;
     readonly environment: Readonly<Record<string, string>>;
+    /** Where local packages are that `resolved` may name. It has their digests, so these do not count. */
+    readonly packages?: readonly MadePackages[];
   };
   /** Writes etc/apt/sources.list.d/debian.sources where apt is installed and the file is not there. */
   'apt-sources': { readonly base: Ref<'tree'>; readonly text: string };
@@ -67,6 +86,12 @@ export interface StepInputs {
   'run-scripts': { readonly base: Ref<'tree'> } & ScriptSettings;
   /** Build scripts: run on an overlay of `base` that is thrown away; output `tree` is what they put into $DESTDIR. */
   'run-build-scripts': { readonly base: Ref<'tree'> } & ScriptSettings;
+  /**
+   * Post-output scripts: run on a directory of all outputs of an image. Output: `tree`, what is in the directory afterwards.
+   */
+  'run-postoutput-scripts': {
+    readonly outputs: readonly PlannedOutput[];
+  } & ScriptSettings;
   'remove-files': { readonly base: Ref<'tree'>; readonly patterns: readonly string[] };
 
   // --- finishing ------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ import { presets } from './presets.ts';
 import { removeFiles } from './remove-files.ts';
 import { resolvePackages } from './resolve-packages.ts';
 import { runBuildScripts } from './run-build-scripts.ts';
+import { runPostoutputScripts } from './run-postoutput-scripts.ts';
 import { runScriptsStep } from './run-scripts.ts';
 import { sysusers } from './sysusers.ts';
 import { tmpfiles } from './tmpfiles.ts';
@@ -46,6 +47,7 @@ export const catalogue = {
   'merge-tree': mergeTree,
   'run-scripts': runScriptsStep,
   'run-build-scripts': runBuildScripts,
+  'run-postoutput-scripts': runPostoutputScripts,
   'remove-files': removeFiles,
   'place-kernels': placeKernels,
   depmod,

@@ -20,7 +20,7 @@ export const copyTrees: TreeStep<'copy-trees'> = {
   async run(inputs, root, context) {
     for (const mapping of inputs.trees) {
       if ('tree' in mapping) await copyMadeTree(mapping, root, context);
-      else await copyTree({ source: mapping.source.path, target: mapping.target }, root, context);
+      else await copyTree({ ...mapping, source: mapping.source.path }, root, context);
     }
   },
 };
@@ -37,13 +37,18 @@ async function copyMadeTree(
 interface Mapping {
   readonly source: HostPath;
   readonly target: TreePath;
+  readonly ownership?: 'root' | 'kept';
 }
 
-async function copyTree({ source, target }: Mapping, root: HostPath, context: BuildContext): Promise<void> {
+async function copyTree(
+  { source, target, ownership = 'root' }: Mapping,
+  root: HostPath,
+  context: BuildContext,
+): Promise<void> {
   const kind = sourceKind(basename(source), { directory: (await statSource(source)).isDirectory(), target });
   switch (kind) {
     case 'copy':
-      return copyIntoTree({ source, target, ownership: 'root' }, root, context);
+      return copyIntoTree({ source, target, ownership }, root, context);
     case 'archive':
       return unpackIntoTree(source, root, context);
     case 'disk-image':

@@ -36,6 +36,11 @@ export interface BuildContext {
   readonly sandbox: Sandbox;
   /** Empty scratch directory on the store's file system; removed afterwards. */
   readonly work: HostPath;
+  /**
+   * Tree steps that are kept: a directory, not there yet, for what they make beside their tree. It is kept with the tree, and
+   * later steps refer to it with productsOf().
+   */
+  readonly products: HostPath;
   /** The mkimg cache directory's `packages/`: downloaded packages by SHA-256, shared by all builds. */
   readonly packagePool: HostPath;
   /** The mkimg cache directory's `metadata/`: package indexes by repository set. */

@@ -12,6 +12,7 @@ import { treeAt } from '../sandbox/tree.ts';
 import { extractPackages, layOutTree } from './apt/bootstrap.ts';
 import { Dpkg } from './apt/dpkg.ts';
 import { fetchPackages } from './apt/fetch.ts';
+import { importMadePackages } from './apt/local-packages.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { installedPackages } from './installed-packages.ts';
 
@@ -32,6 +33,7 @@ export const installPackages: TreeStep<'install-packages'> = {
     const tree = treeAt(root);
     const installed = await installedPackages(tree);
     const wanted = packages.filter((entry) => !isInstalled(entry, installed));
+    await importMadePackages(inputs.packages ?? [], wanted, context);
     await fetchPackages(wanted, context);
 
     const native = architectures[inputs.architecture].debian;

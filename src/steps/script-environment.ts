@@ -17,6 +17,7 @@ const scriptNames: Readonly<Record<ScriptPhase, string>> = {
   build: 'build-script',
   postinst: 'postinst',
   finalize: 'finalize',
+  postoutput: 'postoutput',
 };
 
 /** Path of the running script inside its sandbox. */
@@ -38,6 +39,9 @@ export function placesEnvironment({
   phase,
   buildDirectory: hasBuildDirectory,
 }: PlacesOptions): Record<string, string> {
+  if (phase === 'postoutput') {
+    return { SRCDIR: sourceDirectory, OUTPUTDIR: outputDirectory, ...callerVariables };
+  }
   return {
     BUILDROOT: buildroot,
     SCRIPT: scriptFile(phase),
@@ -46,14 +50,14 @@ export function placesEnvironment({
     CHROOT_SRCDIR: sourceDirectory,
     PACKAGEDIR: packageDirectory,
     ARTIFACTDIR: artifactDirectory,
-    MKOSI_CONFIG: configFile,
-    MKOSI_UID: '0',
-    MKOSI_GID: '0',
+    ...callerVariables,
     ...(phase === 'build' ? bothSides('DESTDIR', destinationDirectory) : {}),
     ...(hasOutput(phase) ? bothSides('OUTPUTDIR', outputDirectory) : {}),
     ...(hasBuildDirectory ? buildDirectoryVariables(phase) : {}),
   };
 }
+
+const callerVariables = { MKOSI_CONFIG: configFile, MKOSI_UID: '0', MKOSI_GID: '0' } as const;
 
 /** Scripts of this kind see the directory of artifacts. */
 export function hasOutput(phase: ScriptPhase): boolean {
@@ -62,7 +66,7 @@ export function hasOutput(phase: ScriptPhase): boolean {
 
 /** How a script sees BuildDirectory=; undefined when it does not. */
 export function buildDirectoryMode(phase: ScriptPhase): 'rw' | 'ro' | undefined {
-  if (phase === 'prepare') return undefined;
+  if (phase === 'prepare' || phase === 'postoutput') return undefined;
   return phase === 'build' ? 'rw' : 'ro';
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
@@ -10,6 +10,8 @@ import type { Mount, RunRequest } from '../sandbox/types.ts';
 import { buildrootMount } from './buildroot.ts';
 import type { BuildContext } from './implementation.ts';
 import * as place from './script-environment.ts';
+import { layOutProducts, productDirectories } from './script-products.ts';
+import { openSources } from './script-sources.ts';
 import { chrootEnvironment, helperPrograms, helpersDirectory, scriptPath } from './script-helpers.ts';
 
 type Settings = Opened<ScriptSettings>;
@@ -18,11 +20,15 @@ type Script = Settings['scripts'][number];
 /** Scripts to run one after the other, and the tree they run on. */
 export interface ScriptRun {
   readonly settings: Settings;
-  /** The image's tree: /buildroot for scripts outside of it, / for those inside. */
-  readonly root: HostPath;
+  /** The image's tree: /buildroot for scripts outside of it, / for those inside. Absent for post-output scripts. */
+  readonly root?: HostPath;
   /** DESTDIR of build scripts. */
   readonly destination?: HostPath;
+  /** OUTPUTDIR of post-output scripts. */
+  readonly output?: HostPath;
 }
+
+type Sources = Settings['sources'];
 
 /** What stands ready on the host for the scripts of one step. */
 interface Stage {
@@ -30,20 +36,27 @@ interface Stage {
   readonly work: HostPath;
   /** Becomes the directory of helper programs. */
   readonly helpers: HostPath;
+  readonly sources: Sources;
+  /** See script-products.ts. */
+  readonly products: HostPath;
 }
 
 /**
  * Runs a step's scripts as mkosi does: with its environment, its places below /work and its helper programs; scripts
- * named *.chroot run inside the image. Of /work and of the machine's resolv.conf nothing stays in the tree.
+ * named *.chroot run inside the image. Of /work and of the machine's resolv.conf nothing stays in the tree; what scripts
+ * leave in $PACKAGEDIR, $ARTIFACTDIR and $OUTPUTDIR is kept beside it.
  * @throws MkimgError `script-missing`, `script-not-executable` before anything runs; `script-failed` with the script's
  * path, exit code, last lines and a command line that enters its sandbox.
  */
 export async function runScripts(run: ScriptRun, context: BuildContext): Promise<void> {
   for (const script of run.settings.scripts) await checkScript(script, context);
   await using traces = await mountPointTraces(run);
-  const stage = await prepareStage(run, traces.resolvConf, context);
-  for (const script of run.settings.scripts) await runScript({ run, stage, script }, context);
-  await noteUnusedOutput(run, stage, context);
+  await using sources = await openSources(run.settings, context);
+  const stage = { ...(await prepareStage(run, traces.resolvConf, context)), sources: sources.sources };
+  const products = await layOutProducts(run.settings, hostPath(join(context.work, 'products')));
+  for (const script of run.settings.scripts)
+    await runScript({ run, stage: { ...stage, products: products.directory }, script }, context);
+  if (run.root !== undefined) await products.keep(context.products);
   for (const path of [stage.work, stage.helpers]) await rm(path, { recursive: true, force: true });
 }
 
@@ -70,6 +83,9 @@ interface MountPointTraces extends AsyncDisposable {
 
 /** The helper mkosi-chroot makes mount points in the tree; those that were not there go at the end of the scope. */
 async function mountPointTraces({ root }: ScriptRun): Promise<MountPointTraces> {
+  if (root === undefined) {
+    return { resolvConf: treePath('etc/resolv.conf'), [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
   const tree = treeAt(root);
   const work = treePath(place.workDirectory);
   const resolvConf = treePath(relative(root, await tree.resolve(treePath('etc/resolv.conf'))));
@@ -88,7 +104,7 @@ async function prepareStage(
   { settings }: ScriptRun,
   resolvConf: TreePath,
   context: BuildContext,
-): Promise<Stage> {
+): Promise<Pick<Stage, 'work' | 'helpers'>> {
   const work = hostPath(join(context.work, 'scripts'));
   const helpers = hostPath(join(context.work, 'helpers'));
   const inStage = (path: string): string => join(work, relative(place.workDirectory, path));
@@ -145,7 +161,7 @@ export function scriptRequest({ run, stage, script }: OneScript): RunRequest {
     }),
     ...settings.environment,
   };
-  const mounts = workMounts(run, stage.work, script);
+  const mounts = workMounts(run, stage, script);
   const request = {
     tool: place.scriptFile(settings.phase),
     argv: settings.arguments,
@@ -153,7 +169,7 @@ export function scriptRequest({ run, stage, script }: OneScript): RunRequest {
     workingDirectory: place.sourceDirectory,
     purpose: `running as ${settings.phase} script`,
   };
-  if (script.chroot) {
+  if (script.chroot && root !== undefined) {
     return {
       ...request,
       root,
@@ -164,7 +180,7 @@ export function scriptRequest({ run, stage, script }: OneScript): RunRequest {
   return {
     ...request,
     mounts: [
-      buildrootMount(root),
+      ...(root === undefined ? [] : [buildrootMount(root)]),
       { source: stage.helpers, target: helpersDirectory, mode: 'ro' },
       ...mounts,
     ],
@@ -172,13 +188,18 @@ export function scriptRequest({ run, stage, script }: OneScript): RunRequest {
   };
 }
 
-function workMounts({ settings, destination }: ScriptRun, work: HostPath, script: Script): Mount[] {
+function workMounts(
+  { settings, destination, output }: ScriptRun,
+  { work, sources, products }: Stage,
+  script: Script,
+): Mount[] {
   const { phase, buildDirectory } = settings;
   const buildMode = place.buildDirectoryMode(phase);
   return [
     { source: work, target: place.workDirectory, mode: 'rw' },
     { source: script.file.path, target: place.scriptFile(phase), mode: 'ro' },
-    ...settings.sources.map(({ source, target }): Mount => ({
+    ...productMounts(phase, output, products),
+    ...sources.map(({ source, target }): Mount => ({
       source: source.path,
       target: join(place.sourceDirectory, target),
       mode: 'rw',
@@ -192,21 +213,23 @@ function workMounts({ settings, destination }: ScriptRun, work: HostPath, script
   ];
 }
 
-/** What scripts leave in these directories has no way on; saying so beats losing it silently. */
-async function noteUnusedOutput(
-  { settings }: ScriptRun,
-  stage: Stage,
-  { events }: BuildContext,
-): Promise<void> {
-  for (const path of [place.outputDirectory, place.packageDirectory, place.artifactDirectory]) {
-    const names = await readdir(join(stage.work, relative(place.workDirectory, path)));
-    if (names.length === 0) continue;
-    events.emit({
-      type: 'note',
-      level: 'warning',
-      code: 'script-output-unused',
-      message: `A ${settings.phase} script left ${names.slice(0, 3).join(', ')} in ${path}, which mkimg does not take over.`,
-      hint: 'Put files into the image ($BUILDROOT, or $DESTDIR in build scripts).',
-    });
-  }
+const productTargets = {
+  packages: place.packageDirectory,
+  artifacts: place.artifactDirectory,
+  output: place.outputDirectory,
+} as const;
+
+function productMounts(
+  phase: Settings['phase'],
+  output: HostPath | undefined,
+  products: HostPath,
+): readonly Mount[] {
+  if (output !== undefined) return [{ source: output, target: place.outputDirectory, mode: 'rw' }];
+  return productDirectories
+    .filter((name) => name !== 'output' || place.hasOutput(phase))
+    .map((name) => ({
+      source: hostPath(join(products, name)),
+      target: productTargets[name],
+      mode: 'rw' as const,
+    }));
 }

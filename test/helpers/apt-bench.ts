@@ -65,6 +65,7 @@ export class AptBench {
       events: silentEvents,
       sandbox: createSandbox({ mode: this.#mode, tools: { kind: 'host' }, events: silentEvents }),
       work,
+      products: hostPath(join(work, 'products')),
       packagePool: this.#packagePool,
       metadataCache: hostPath(join(this.directory, 'metadata')),
       signal: new AbortController().signal,

@@ -35,6 +35,7 @@ export async function stepBench(tools: ToolsRoot): Promise<StepBench> {
     events: sink,
     sandbox: createSandbox({ mode: 'root', tools, events: sink, debug: true }),
     work: await place('work'),
+    products: hostPath(join(directory.path, 'products')),
     packagePool: await place('packages'),
     metadataCache: await place('metadata'),
     signal: new AbortController().signal,

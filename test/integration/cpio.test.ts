@@ -25,6 +25,7 @@ async function contextFor(): Promise<BuildContext> {
   const work = hostPath(join(scratch.path, `work${count++}`));
   await mkdir(work);
   return {
+    products: hostPath(join(work, 'products')),
     ...{ work, packagePool: work, metadataCache: work, jobs: 2, origin: undefined, events: silentEvents },
     sandbox: createSandbox({ mode: 'root', tools: { kind: 'host' }, events: silentEvents }),
     signal: new AbortController().signal,

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
+import { copyFile, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { HostPath, Sha256 } from '../../base/brand.ts';
@@ -11,11 +11,18 @@ import { MkimgError } from '../../base/errors.ts';
 import { exists } from '../../base/files.ts';
 import type { Stanza } from '../../distro/deb822.ts';
 import { formatStanzas, parseStanzas } from '../../distro/deb822.ts';
+import type { ResolvedPackage } from '../../distro/resolved.ts';
+import type { Opened } from '../../plan/step.ts';
+import type { MadePackages, PackageDirectory } from '../../plan/vocabulary.ts';
+import { treeAt } from '../../sandbox/tree.ts';
 import type { BuildContext } from '../implementation.ts';
+import { poolPath } from './fetch.ts';
 
-/** A package file of the user's. */
+/** A package file of the user's, or one that another step made. */
 export interface LocalPackage {
   readonly path: HostPath;
+  /** What the list of resolved packages says about where it is. */
+  readonly url: string;
   readonly control: Stanza;
   readonly size: number;
   readonly sha256: Sha256;
@@ -27,6 +34,45 @@ export interface LocalRequest {
   readonly names: readonly string[];
   /** Every local package that apt may choose, from PackageDirectories= and Packages=. */
   readonly packages: readonly LocalPackage[];
+}
+
+/** A directory with package files. */
+export interface LocalDirectory {
+  readonly path: HostPath;
+  /** By another step: its path means nothing later, and installations find the files by their digests. */
+  readonly isMade: boolean;
+}
+
+/** Where the package files of a directory of a request stand. */
+export async function localDirectory(directory: Opened<PackageDirectory>): Promise<LocalDirectory> {
+  if ('path' in directory) return { path: directory.path, isMade: false };
+  if ('products' in directory) {
+    return { path: hostPath(join(directory.products.directory, 'packages')), isMade: true };
+  }
+  return { path: await treeAt(directory.tree.root).resolve(directory.inside), isMade: true };
+}
+
+/**
+ * Brings package files that other steps made into the pool, where installations take them from: those that are wanted.
+ */
+export async function importMadePackages(
+  directories: readonly Opened<MadePackages>[],
+  wanted: readonly Pick<ResolvedPackage, 'sha256'>[],
+  { packagePool }: Pick<BuildContext, 'packagePool'>,
+): Promise<void> {
+  const digests = new Set<string>(wanted.map(({ sha256 }) => sha256));
+  await mkdir(packagePool, { recursive: true });
+  for (const path of (await Promise.all(directories.map(localDirectory))).map(
+    (directory) => directory.path,
+  )) {
+    for (const file of await packageFiles(path)) {
+      const sha256 = await fileSha256(file);
+      if (!digests.has(sha256)) continue;
+      const temporary = join(packagePool, `${sha256}.${randomBytes(6).toString('hex')}.part`);
+      await copyFile(file, temporary, constants.COPYFILE_FICLONE);
+      await rename(temporary, poolPath(packagePool, { sha256 }));
+    }
+  }
 }
 
 /** Whether an entry of Packages= is a package file. */
@@ -41,16 +87,20 @@ export function isPackageFile(name: string): boolean {
  */
 export async function localRequest(
   names: readonly string[],
-  directories: readonly HostPath[],
+  directories: readonly LocalDirectory[],
   context: BuildContext,
 ): Promise<LocalRequest> {
-  const scanned = (await Promise.all(directories.map(packageFiles))).flat();
+  const scanned = (await Promise.all(directories.map(({ path }) => packageFiles(path)))).flat();
   const files = new Map<string, HostPath>();
   for (const name of names.filter(isPackageFile)) {
-    files.set(name, await packageFile(name, directories, context.origin));
+    const places = directories.map(({ path }) => path);
+    files.set(name, await packageFile(name, places, context.origin));
   }
   const paths = [...new Set([...scanned, ...files.values()])].sort(byBytes);
-  const packages = await readPackages(paths, context);
+  const made = new Set<string>(directories.filter(({ isMade }) => isMade).map(({ path }) => path));
+  const packages = (await readPackages(paths, context)).map((entry) =>
+    made.has(dirname(entry.path)) ? { ...entry, url: `made:${basename(entry.path)}` } : entry,
+  );
   return {
     packages,
     names: names.map((name) => {
@@ -97,7 +147,8 @@ async function readPackages(paths: readonly HostPath[], context: BuildContext): 
     if (control?.get('package') === undefined || control.get('version') === undefined) {
       throw new MkimgError('package-file-invalid', `${path} is not a Debian package.`);
     }
-    packages.push({ path, control, size: (await stat(path)).size, sha256: await fileSha256(path) });
+    const { size } = await stat(path);
+    packages.push({ path, url: `file:${path}`, control, size, sha256: await fileSha256(path) });
   }
   return packages;
 }

@@ -1,16 +1,17 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, Sha256 } from '../../base/brand.ts';
-import { hostPath } from '../../base/brand.ts';
+import { hostPath, treePath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
 import { closest } from '../../base/suggestion.ts';
-import { parseStanzas } from '../../distro/deb822.ts';
+import { formatStanzas, parseStanzas } from '../../distro/deb822.ts';
 import { formatDpkgStatus } from '../../distro/dpkg-status.ts';
 import { markBaseSet } from '../../distro/package-order.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import { parseResolvedPackages } from '../../distro/resolved.ts';
 import type { Opened } from '../../plan/step.ts';
 import type { StepInputs } from '../../plan/vocabulary.ts';
+import { treeAt } from '../../sandbox/tree.ts';
 import type { BuildContext } from '../implementation.ts';
 import type { AptDirectories, InstallQuestion } from './configuration.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from './configuration.ts';
 import { missingPackages } from './faults.ts';
 import type { LocalPackage } from './local-packages.ts';
-import { localPreferences, localRequest, writeLocalIndex } from './local-packages.ts';
+import { localDirectory, localPreferences, localRequest, writeLocalIndex } from './local-packages.ts';
 import { ensureMetadata } from './metadata.ts';
 import type { AptSources } from './repository-set.ts';
 import { repositorySetDigest, requestArchitectures } from './repository-set.ts';
@@ -49,17 +50,14 @@ export async function resolvePackageRequest(
   const { request, repositories: set } = inputs;
   const sources = { set, architectures: requestArchitectures(inputs.architecture, request.names) };
   const metadata = await ensureMetadata(sources, await metadataDirectory(sources, context), context);
-  const localDirectories = request.packageDirectories.map(({ path }) => path);
+  const localDirectories = await Promise.all(request.packageDirectories.map(localDirectory));
   const local = await localRequest(request.names, localDirectories, context);
-  const installed =
-    request.installed === undefined
-      ? undefined
-      : parseResolvedPackages(await readFile(request.installed.path, 'utf8')).packages;
+  const there = await whatIsThere(request, context);
 
   const configuration = hostPath(join(context.work, 'apt'));
   await prepareAptConfiguration(sources, configuration);
   await writePreferences(local.packages, configuration);
-  await writeFile(join(configuration, 'status'), formatDpkgStatus(installed ?? []));
+  await writeFile(join(configuration, 'status'), there?.status ?? '');
   const index = await writeLocalIndex(local.packages, hostPath(join(context.work, 'local')));
   const directories: AptDirectories = {
     configuration,
@@ -69,14 +67,58 @@ export async function resolvePackageRequest(
   };
   const apt = new Apt(sources, directories, context);
   const question = {
-    names: [...(installed === undefined ? ['?essential'] : []), ...local.names],
+    names: [...(there === undefined ? ['?essential'] : []), ...local.names],
     recommends: request.recommends,
   };
   const files = await apt.solve(question, request.names);
   const found = await apt.describe(files, local.packages);
-  if (installed === undefined && !found.some((entry) => entry.essential)) throw noEssential(context);
-  const packages = installed === undefined ? markBaseSet(found) : combined(installed, found);
+  if (there === undefined && !found.some((entry) => entry.essential)) throw noEssential(context);
+  const packages = there === undefined ? markBaseSet(found) : combined(there.resolved, found);
   return { packages, state: metadata.id };
+}
+
+/** Packages that a request builds on. */
+interface Present {
+  /** Those that were resolved for this image before. */
+  readonly resolved: readonly ResolvedPackage[];
+  /** dpkg's database of all of them. */
+  readonly status: string;
+}
+
+/**
+ * What is installed before the request; undefined for a new system.
+ * @throws MkimgError `base-without-packages`
+ */
+async function whatIsThere(
+  { installed, installedIn }: Opened<StepInputs['resolve-packages']>['request'],
+  context: BuildContext,
+): Promise<Present | undefined> {
+  if (installed === undefined && installedIn === undefined) return undefined;
+  const resolved =
+    installed === undefined ? [] : parseResolvedPackages(await readFile(installed.path, 'utf8')).packages;
+  const below = installedIn === undefined ? '' : await baseStatus(installedIn.root, resolved, context);
+  return { resolved, status: `${below}${formatDpkgStatus(resolved)}` };
+}
+
+/** dpkg's database of a base tree, without the packages that were replaced since. */
+async function baseStatus(
+  root: HostPath,
+  replaced: readonly ResolvedPackage[],
+  { origin }: BuildContext,
+): Promise<string> {
+  const text = (await treeAt(root).readText(treePath('var/lib/dpkg/status'))) ?? '';
+  const stanzas = parseStanzas(text);
+  if (stanzas.length === 0) {
+    throw new MkimgError('base-without-packages', 'No package is installed in the trees of BaseTrees=.', {
+      hint: 'Packages can only be added to a tree with a package database: set CleanPackageMetadata=no where it is built.',
+      ...(origin === undefined ? {} : { origin }),
+    });
+  }
+  const names = new Set(replaced.map(({ name, architecture }) => `${name}:${architecture}`));
+  const kept = stanzas.filter(
+    (stanza) => !names.has(`${stanza.get('package') ?? ''}:${stanza.get('architecture') ?? ''}`),
+  );
+  return `${formatStanzas(kept.map((stanza) => [...stanza]))}\n`;
 }
 
 /** Where the indexes of these repositories are kept. */
@@ -163,7 +205,7 @@ class Apt {
   /** A repository with several URIs has the same files below each. */
   #urls(file: SolutionFile, local: readonly LocalPackage[]): string[] {
     const own = local.find((entry) => entry.sha256 === file.sha256);
-    if (own !== undefined) return [`file:${own.path}`];
+    if (own !== undefined) return [own.url];
     const url = file.url.replace(/^copy:/, 'file:');
     for (const { uris } of this.#sources.set.repositories) {
       const prefixes = uris.map((uri) => uri.replace(/\/+$/, ''));

@@ -18,13 +18,20 @@ const settings: Opened<ScriptSettings> = {
   buildDirectory: hostPath('/home/u/build'),
   configJson: '{}',
 };
-const stage = { work: hostPath('/s/scripts'), helpers: hostPath('/s/helpers') };
+const stage = {
+  work: hostPath('/s/scripts'),
+  helpers: hostPath('/s/helpers'),
+  sources: settings.sources,
+  products: hostPath('/s/products'),
+};
 const run = { settings, root: hostPath('/s/root'), destination: hostPath('/s/out') };
 const script = { file: { path: hostPath('/home/u/mkimg.build') }, chroot: false, name: 'mkimg.build' };
 
 const work = [
   { source: '/s/scripts', target: '/work', mode: 'rw' },
   { source: '/home/u/mkimg.build', target: '/work/build-script', mode: 'ro' },
+  { source: '/s/products/packages', target: '/work/packages', mode: 'rw' },
+  { source: '/s/products/artifacts', target: '/work/artifacts', mode: 'rw' },
   { source: '/home/u/project', target: '/work/src', mode: 'rw' },
   { source: '/home/u/other', target: '/work/src/other', mode: 'rw' },
   { source: '/s/out', target: '/work/dest', mode: 'rw' },
@@ -65,6 +72,21 @@ describe('scriptRequest', () => {
     const postinst = { settings: { ...settings, phase: 'postinst' as const }, root: run.root };
     const { mounts } = scriptRequest({ run: postinst, stage, script });
     expect(mounts).toContainEqual({ source: '/home/u/build', target: '/work/build', mode: 'ro' });
+    expect(mounts).toContainEqual({ source: '/s/products/output', target: '/work/out', mode: 'rw' });
     expect(mounts?.map((mount) => mount.target)).not.toContain('/work/dest');
+  });
+
+  it('shows post-output scripts the outputs and no tree', () => {
+    const postoutput = { settings: { ...settings, phase: 'postoutput' as const }, output: hostPath('/s/all') };
+    const { mounts, env } = scriptRequest({ run: postoutput, stage, script });
+    expect(mounts?.map(({ source, target }) => [source, target])).toEqual([
+      ['/s/helpers', '/run/mkimg/bin'],
+      ['/s/scripts', '/work'],
+      ['/home/u/mkimg.build', '/work/postoutput'],
+      ['/s/all', '/work/out'],
+      ['/home/u/project', '/work/src'],
+      ['/home/u/other', '/work/src/other'],
+    ]);
+    expect(env).not.toHaveProperty('BUILDROOT');
   });
 });

@@ -1,0 +1,121 @@
+import { treePath } from '../base/brand.ts';
+import type { PlannedImage } from './image.ts';
+import type { PackageScene } from './packages.ts';
+import { packageDirectories, packageRequest, packageSources } from './packages.ts';
+import type { Ref, TreeMapping } from './step.ts';
+
+/** An image's tree with its packages. */
+export interface Installation {
+  readonly tree: Ref<'tree'>;
+  /** BaseTrees=, where there are any. */
+  readonly base: Ref<'tree'> | undefined;
+  /** What further packages are resolved on top of. */
+  readonly scene: PackageScene;
+}
+
+/** Plans the beginning of a tree: base trees, skeleton trees, packages. On base trees, only what is named is installed. */
+export function planInstallation(image: PlannedImage): Installation {
+  const { config } = image;
+  const base = planBaseTrees(image);
+  const start = planSkeleton(image, base);
+  const scene: PackageScene = base === undefined ? {} : { installedIn: base };
+  if (base !== undefined && config.Packages.length === 0) return { tree: start ?? base, base, scene };
+  const packages = planPackages(image, {
+    ...{ names: config.Packages, scene, what: 'packages' },
+    ...(start === undefined ? {} : { tree: start }),
+  });
+  return { tree: packages.tree, base, scene: { ...scene, installed: packages.resolved } };
+}
+
+/** Another image's tree is built on as it is: its layers are shared. All else is copied, in the order of the setting. */
+function planBaseTrees(image: PlannedImage): Ref<'tree'> | undefined {
+  const mappings = image.config.BaseTrees.map((path): TreeMapping => {
+    const made = image.others.outputAt(path, 'BaseTrees');
+    if (made?.tree === undefined) return { source: { $host: path }, target: treePath(''), ownership: 'kept' };
+    return { tree: made.tree, from: made.inside, target: treePath(''), ownership: 'kept' };
+  });
+  const [first, ...others] = mappings;
+  if (first === undefined) return undefined;
+  const whole = 'tree' in first && first.from === '' ? first.tree : undefined;
+  const copied = whole === undefined ? mappings : others;
+  if (whole !== undefined && copied.length === 0) return whole;
+  return image.add(
+    'copy-trees',
+    { ...(whole === undefined ? {} : { base: whole }), trees: copied },
+    { label: 'copy base trees', variant: 'base', keep: true, ...image.originOption('BaseTrees') },
+  );
+}
+
+function planSkeleton(image: PlannedImage, base: Ref<'tree'> | undefined): Ref<'tree'> | undefined {
+  if (image.config.SkeletonTrees.length === 0) return base;
+  return image.add(
+    'copy-trees',
+    { ...(base === undefined ? {} : { base }), trees: image.treeMappings('SkeletonTrees') },
+    { label: 'copy skeleton trees', variant: 'skeleton', keep: true, ...image.originOption('SkeletonTrees') },
+  );
+}
+
+interface PackageStep {
+  /** Absent: a new tree. */
+  readonly tree?: Ref<'tree'>;
+  readonly names: readonly string[];
+  readonly scene: PackageScene;
+  readonly what: 'packages' | 'build packages' | 'volatile packages';
+}
+
+const packageSettings = {
+  packages: { setting: 'Packages', variant: {} },
+  'build packages': { setting: 'BuildPackages', variant: { variant: 'build' } },
+  'volatile packages': { setting: 'VolatilePackages', variant: { variant: 'volatile' } },
+} as const;
+
+function planPackages(
+  image: PlannedImage,
+  { tree: base, names, scene, what }: PackageStep,
+): { readonly tree: Ref<'tree'>; readonly resolved: Ref<'file'> } {
+  const { config } = image;
+  const { setting, variant } = packageSettings[what];
+  const origin = image.originOption(setting);
+  const request = packageRequest(image, names, scene);
+  const sources = packageSources(request);
+  const resolved = image.add(
+    'resolve-packages',
+    { repositories: image.repositories, request, architecture: config.Architecture },
+    { label: `resolve ${what}`, ...variant, ...origin },
+  );
+  const tree = image.add(
+    'install-packages',
+    {
+      ...(base === undefined ? {} : { base }),
+      resolved,
+      architecture: config.Architecture,
+      documentation: config.WithDocs,
+      bootable: config.Bootable !== false,
+      environment: image.environment,
+      ...(sources.length === 0 ? {} : { packages: sources }),
+    },
+    { label: `install ${what}`, keep: true, ...variant, ...origin },
+  );
+  return { tree, resolved };
+}
+
+/** The tree that build scripts see: the image with BuildPackages= on top, thrown away afterwards. */
+export function planBuildTree(image: PlannedImage, tree: Ref<'tree'>, scene: PackageScene): Ref<'tree'> {
+  const names = image.config.BuildPackages;
+  return names.length === 0 ? tree : planPackages(image, { tree, names, scene, what: 'build packages' }).tree;
+}
+
+/** The tree with VolatilePackages= on top, for which the packages that the image's own scripts made are there as well. */
+export function planVolatilePackages(
+  image: PlannedImage,
+  tree: Ref<'tree'>,
+  { scene, products }: { readonly scene: PackageScene; readonly products: Ref<'products'> | undefined },
+): Ref<'tree'> {
+  const names = image.config.VolatilePackages;
+  if (names.length === 0) return tree;
+  const more = [
+    ...packageDirectories(image, 'VolatilePackageDirectories'),
+    ...(products === undefined ? [] : [{ products }]),
+  ];
+  return planPackages(image, { tree, names, scene: { ...scene, more }, what: 'volatile packages' }).tree;
+}
