@@ -269,10 +269,7 @@ interface ContextParts {
   readonly products: HostPath;
 }
 
-function buildContext(
-  run: Run,
-  { node, opened, work, products }: ContextParts,
-): BuildContext {
+function buildContext(run: Run, { node, opened, work, products }: ContextParts): BuildContext {
   const { environment, signal } = run;
   const { events, store, jobs, metadataPolicy } = environment;
   const { step } = node;

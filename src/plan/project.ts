@@ -160,13 +160,11 @@ function describe(
   return describeImage(builder.forImage(resolved.name, tools), resolved, { facts: request.facts, others });
 }
 
-/** The images that come before this one, and those that come before them. For the main image by default, all others. */
+/** The images of Dependencies=, and those of theirs. */
 export function dependenciesOf(
   image: ResolvedImage,
   images: readonly ResolvedImage[],
 ): readonly ResolvedImage[] {
-  if (image.name === mainImage && image.isDefault('Dependencies'))
-    return images.filter(({ name }) => name !== mainImage);
   const found = new Set<ResolvedImage>();
   const pending = [...image.config.Dependencies];
   for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
@@ -177,8 +175,6 @@ export function dependenciesOf(
   }
   return [...found];
 }
-
-const mainImage = imageName('main');
 
 interface Question {
   readonly asking: ResolvedImage;

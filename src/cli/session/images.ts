@@ -2,6 +2,7 @@ import type { ImageName } from '../../base/brand.ts';
 import { ConfigurationError } from '../../base/errors.ts';
 import { closest } from '../../base/suggestion.ts';
 import type { Project, ResolvedImage } from '../../config/project.ts';
+import { dependenciesOf } from '../../plan/project.ts';
 import type { VerbContext, VerbOption } from '../verb.ts';
 
 /** Of verbs that act on one image. */
@@ -39,11 +40,32 @@ export function selectImage(
   ]);
 }
 
-/** The images whose outputs a build of `image` brings up to date: all for the main one, else it and its Dependencies=. */
+/**
+ * The image that `--image` names, else the main one; `tools` is that of the tools tree.
+ * @throws ConfigurationError when the project has no such image
+ */
+export function selectDescribedImage(project: DescribedProject, context: WithOptions): ResolvedImage {
+  const images = [...(project.tools === undefined ? [] : [project.tools]), ...project.images];
+  return selectImage({ ...project, images }, context);
+}
+
+type DescribedProject = Pick<Project, 'images' | 'main' | 'tools'>;
+type WithOptions = Pick<VerbContext, 'options'>;
+
+/**
+ * All images that have a configuration, in the order in which they are built, that of the tools tree first; only the one
+ * that `--image` names, if it is given.
+ * @throws ConfigurationError when the project has no such image
+ */
+export function describedImages(project: DescribedProject, context: WithOptions): readonly ResolvedImage[] {
+  if (context.options.extra[imageOption.name] !== undefined) return [selectDescribedImage(project, context)];
+  return [...(project.tools === undefined ? [] : [project.tools]), ...project.images];
+}
+
+/** The images whose outputs a build of `image` brings up to date: it and all of its Dependencies=. */
 export function wantedImages(
-  project: Pick<Project, 'images' | 'main'>,
+  project: Pick<Project, 'images'>,
   image: ResolvedImage,
 ): readonly ImageName[] {
-  if (image === project.main) return buildableImages(project).map(({ name }) => name);
-  return [image.name];
+  return [...dependenciesOf(image, buildableImages(project)), image].map(({ name }) => name);
 }

@@ -6,7 +6,7 @@ import { ConfigurationError } from '../../base/errors.ts';
 import type { EventSink } from '../../base/events.ts';
 import type { FileFacts } from '../../config/files.ts';
 import { hostFiles } from '../../config/files.ts';
-import type { Project, ResolvedImage } from '../../config/project.ts';
+import type { ImageConfig, Project, ResolvedImage } from '../../config/project.ts';
 import { loadBuiltinImage, loadProject } from '../../config/project.ts';
 import type { Purpose } from '../../config/buildable.ts';
 import { unsupportedValues } from '../../config/buildable.ts';
@@ -64,19 +64,31 @@ export function checkValues(image: ResolvedImage, purpose: Purpose): void {
 /** An output of another image counts as being there. */
 const madeFile: FileFacts = { directory: false, executable: true, openToOthers: false };
 
-/** The images of the default initrds, by the image that each is for. */
+/**
+ * The images of the default initrds, by the image that each is for: the project's own, and further ones for images whose
+ * packages come from elsewhere.
+ */
 export async function readInitrds(
   project: Pick<Project, 'images'>,
   events: EventSink,
 ): Promise<ReadonlyMap<ImageName, ResolvedImage>> {
   const initrds = new Map<ImageName, ResolvedImage>();
   for (const image of buildableImages(project)) {
-    if (needsDefaultInitrd(image.config)) initrds.set(image.name, await readInitrd(image, events));
+    if (!needsDefaultInitrd(image.config)) continue;
+    const own = project.images.find(({ name }) => name === 'default-initrd');
+    const fits = own !== undefined && isForSameSystem(own.config, image.config);
+    initrds.set(image.name, fits ? own : await readInitrd(image, events));
   }
   return initrds;
 }
 
-/** The image of the default initrd of `main`. */
+const systemSettings = ['Distribution', 'Release', 'Architecture', 'Mirror', 'Snapshot'] as const;
+
+function isForSameSystem(initrd: ImageConfig, image: ImageConfig): boolean {
+  return systemSettings.every((setting) => initrd[setting] === image[setting]);
+}
+
+/** The image of the default initrd of an image. */
 async function readInitrd(main: ResolvedImage, events: EventSink): Promise<ResolvedImage> {
   const request = { name: 'default-initrd', directory: builtinDirectory('initrd'), inherit: main } as const;
   const packages = main.config.InitrdPackages.map((name) => ({

@@ -77,7 +77,10 @@ describe('scriptRequest', () => {
   });
 
   it('shows post-output scripts the outputs and no tree', () => {
-    const postoutput = { settings: { ...settings, phase: 'postoutput' as const }, output: hostPath('/s/all') };
+    const postoutput = {
+      settings: { ...settings, phase: 'postoutput' as const },
+      output: hostPath('/s/all'),
+    };
     const { mounts, env } = scriptRequest({ run: postoutput, stage, script });
     expect(mounts?.map(({ source, target }) => [source, target])).toEqual([
       ['/s/helpers', '/run/mkimg/bin'],
