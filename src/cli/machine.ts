@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
-import type { ResolvedImage } from '../config/project.ts';
+import { buildable } from '../config/buildable.ts';
+import type { BuildableConfig, ResolvedImage } from '../config/project.ts';
 import type { BootSource } from '../qemu/image.ts';
 import { findBootSource } from '../qemu/image.ts';
 import { machineFor } from '../qemu/machines/index.ts';
@@ -9,7 +10,7 @@ import type { Machine } from '../qemu/machines/machine.ts';
 import { chooseMachineTools } from '../qemu/tools.ts';
 import type { VmHost } from '../qemu/vm.ts';
 import type { ToolsRoot } from '../sandbox/types.ts';
-import { readProject } from './session/project.ts';
+import { checkValues, readProject } from './session/project.ts';
 import type { VerbContext } from './verb.ts';
 
 /** What the verbs that run machines need from those that build. */
@@ -27,6 +28,8 @@ export interface RuntimeHooks {
 /** An image that was found built, and the host's part of its machine. */
 export interface ImageMachine {
   readonly image: ResolvedImage;
+  /** The image's. */
+  readonly config: BuildableConfig;
   readonly machine: Machine;
   readonly source: BootSource;
   readonly host: VmHost;
@@ -62,14 +65,15 @@ async function prepareMachine(
   context: VerbContext,
   hooks: RuntimeHooks,
 ): Promise<ImageMachine> {
-  const { config } = image;
+  checkValues(image, 'run');
+  const config = buildable(image.config);
   const machine = machineFor(config.Architecture);
   const source = await findBootSource(config, image.originOf('Format'));
   const tools = await chooseMachineTools(config.ToolsTree, { machine, source }, () =>
     hooks.vmTools(context, image),
   );
   const host = { tools, events: context.events, scratch: scratchDirectory() };
-  return { image, machine, source, host, stateDirectory: hooks.stateDirectory(image) };
+  return { image, config, machine, source, host, stateDirectory: hooks.stateDirectory(image) };
 }
 
 /** $TMPDIR where it is set, else /var/tmp: temporary disks are too large for a /tmp in memory. */

@@ -25,8 +25,7 @@ built first. The exit code is QEMU's, which the guest may choose.`,
 }
 
 async function run(prepared: ImageMachine, context: VerbContext): Promise<number> {
-  const { machine, host, source, stateDirectory } = prepared;
-  const { config } = prepared.image;
+  const { config, machine, host, source, stateDirectory } = prepared;
   const { accelerator } = await selectAccelerator({ inputs: { config, machine }, stateDirectory }, host);
   await growDisk(config, prepared);
   const extraArguments = [...config.QemuArgs, ...context.rest];

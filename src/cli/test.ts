@@ -24,11 +24,10 @@ not come up in time or if units failed; the report names them and shows the end 
 }
 
 async function run(
-  { image, machine, source, host, stateDirectory }: ImageMachine,
+  { config, machine, source, host, stateDirectory }: ImageMachine,
   context: VerbContext,
   timeoutSeconds: number | undefined,
 ): Promise<number> {
-  const { config } = image;
   const report = await testImage(
     {
       inputs: {

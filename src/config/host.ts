@@ -4,6 +4,9 @@ import { hostPath } from '../base/brand.ts';
 import type { ConfigFiles } from './files.ts';
 import type { HostFacts } from './setting.ts';
 
+/** Where distributions keep the certificates that a machine trusts. */
+const bundles = ['/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/certs/ca-certificates.crt'];
+
 /** What this machine is, from os-release(5) and the running program. */
 export function hostFacts(files: ConfigFiles): HostFacts {
   const path = ['/etc/os-release', '/usr/lib/os-release'].find((file) => files.stat(file) !== undefined);
@@ -11,9 +14,11 @@ export function hostFacts(files: ConfigFiles): HostFacts {
     hostPath(path ?? '/'),
     path === undefined ? '' : files.read(path),
   );
+  const certificates = bundles.find((file) => files.stat(file) !== undefined);
   return {
     architecture: nativeArchitecture(),
     distribution: variables['ID'],
     codename: variables['VERSION_CODENAME'],
+    ...(certificates === undefined ? {} : { certificates: hostPath(certificates) }),
   };
 }

@@ -1,8 +1,8 @@
 import picomatch from 'picomatch';
 import { fail, ok } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
-import type { ArchitectureName } from '../distro/architectures.ts';
-import { architectureNames, architectures } from '../distro/architectures.ts';
+import type { KnownArchitecture } from '../distro/architectures.ts';
+import { architectureNames, hasUefi, laterArchitectures } from '../distro/architectures.ts';
 import type { Tree } from './codecs/paths.ts';
 import type { Feature } from './codecs/scalars.ts';
 import { feature } from './codecs/scalars.ts';
@@ -32,13 +32,11 @@ export const member: MatchRule<readonly string[]> = (value, condition) =>
   ok(condition.text === '' ? value.length === 0 : value.includes(condition.text));
 
 /** `uefi` stands for every architecture with UEFI. */
-export const architecture: MatchRule<ArchitectureName> = (value, condition) => {
-  if (condition.text === 'uefi') return ok(architectures[value].efi !== undefined);
-  return ok(value === condition.text);
+export const architecture: MatchRule<KnownArchitecture> = (value, condition) => {
+  if (condition.text === 'uefi') return ok(hasUefi(value));
+  const words: readonly string[] = [...architectureNames, ...laterArchitectures, 'uefi'];
+  return words.includes(condition.text) ? ok(value === condition.text) : unknownWord(condition, words);
 };
-
-/** As `architecture`, for names that mkimg knows. */
-export const knownArchitectureNames: readonly string[] = [...architectureNames, 'uefi'];
 
 export const sameFeature: MatchRule<Feature> = (value, condition, context) => {
   const wanted = feature.parse(condition, context);
@@ -56,7 +54,7 @@ export const variable: MatchRule<Readonly<Record<string, string>>> = (value, con
 /** Holds if a tree goes to this place. */
 export const treeTarget: MatchRule<readonly Tree[]> = (value, condition) => {
   const wanted = condition.text.replace(/^\/+/, '').replace(/\/+$/, '');
-  return ok(value.some(({ target }) => target === wanted));
+  return ok(value.some(({ target }) => target !== '' && target === wanted));
 };
 
 function unknownWord(condition: TracedText, words: readonly string[]): ReturnType<typeof fail> {

@@ -23,6 +23,8 @@ export interface HostFacts {
   readonly distribution: string | undefined;
   /** VERSION_CODENAME= of os-release(5). */
   readonly codename: string | undefined;
+  /** The certificates that this machine trusts, in one file. */
+  readonly certificates?: HostPath;
 }
 
 /** What a default may depend on besides other settings. */
@@ -68,6 +70,8 @@ interface SettingBase {
   readonly scope: Scope;
   /** Also mkimg.tools.conf may set it. */
   readonly inTools?: true;
+  /** mkimg understands it and does nothing with it yet. */
+  readonly effect?: 'later';
   /** One line for help texts and the manual. */
   readonly summary: string;
   /** What the manual says; Markdown. */

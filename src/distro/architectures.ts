@@ -11,6 +11,22 @@ export const architectureNames = [
 ] as const;
 export type ArchitectureName = (typeof architectureNames)[number];
 
+/** Architectures that mkosi knows and mkimg cannot build for yet. */
+export const laterArchitectures = [
+  'alpha',
+  'arc',
+  'ia64',
+  'mips-le',
+  'mips64-le',
+  'parisc',
+  'ppc',
+  'ppc64',
+  'riscv32',
+  's390',
+  'tilegx',
+] as const;
+export type KnownArchitecture = ArchitectureName | (typeof laterArchitectures)[number];
+
 export interface Architecture {
   /** Debian's name (dpkg --print-architecture). */
   readonly debian: string;
@@ -32,6 +48,12 @@ export const architectures: Readonly<Record<ArchitectureName, Architecture>> = {
   s390x: { debian: 's390x', node: 's390x', console: 'ttysclp0' },
   loongarch64: { debian: 'loong64', efi: 'loongarch64', node: 'loong64', console: 'ttyS0' },
 };
+
+/** Firmware of the architecture can be UEFI. */
+export function hasUefi(name: KnownArchitecture): boolean {
+  const row = new Map<string, Architecture>(Object.entries(architectures)).get(name);
+  return row === undefined ? name === 'riscv32' : row.efi !== undefined;
+}
 
 /** The architecture this process runs on. @throws Error when mkimg does not know it. */
 export function nativeArchitecture(nodeArch: string = process.arch): ArchitectureName {

@@ -5,7 +5,7 @@ import type { Origin } from '../base/diagnostic.ts';
 import { MkimgError, unreachable } from '../base/errors.ts';
 import { exists, namesIn } from '../base/files.ts';
 import { compareVersions } from '../base/version.ts';
-import type { ImageConfig } from '../config/project.ts';
+import type { BuildableConfig } from '../config/project.ts';
 import { openSource } from '../formats/bytes.ts';
 import { readGpt } from '../formats/gpt.ts';
 import { outputBase } from '../plan/outputs.ts';
@@ -27,7 +27,7 @@ export interface BootSource {
  * Finds what boots an image among the files that were built of it.
  * @throws MkimgError `not-built` when the files are not there, `not-bootable` when a format cannot boot at all.
  */
-export async function findBootSource(config: ImageConfig, origin: Origin): Promise<BootSource> {
+export async function findBootSource(config: BuildableConfig, origin: Origin): Promise<BootSource> {
   switch (config.Format) {
     case 'disk':
       return diskSource(config, origin);
@@ -51,7 +51,7 @@ export async function findBootSource(config: ImageConfig, origin: Origin): Promi
 const compressionSuffix = { none: '', zstd: '.zst', xz: '.xz', gz: '.gz' } as const;
 
 /** The main file of an image's output. */
-export function mainOutput(config: ImageConfig): HostPath {
+export function mainOutput(config: BuildableConfig): HostPath {
   const suffix = compressionSuffix[config.CompressOutput];
   switch (config.Format) {
     case 'disk':
@@ -69,7 +69,7 @@ export function mainOutput(config: ImageConfig): HostPath {
   }
 }
 
-async function diskSource(config: ImageConfig, origin: Origin): Promise<BootSource> {
+async function diskSource(config: BuildableConfig, origin: Origin): Promise<BootSource> {
   const disk = await built(mainOutput(config));
   if (config.CompressOutput !== 'none') {
     throw new MkimgError('not-bootable', `${disk} is compressed and cannot be booted as it is`, {
@@ -87,7 +87,7 @@ async function diskSource(config: ImageConfig, origin: Origin): Promise<BootSour
   };
 }
 
-async function ukiSource(config: ImageConfig, origin: Origin): Promise<BootSource> {
+async function ukiSource(config: BuildableConfig, origin: Origin): Promise<BootSource> {
   const path = await built(mainOutput(config));
   if (config.Firmware === 'linux') {
     throw new MkimgError('not-bootable', 'a unified kernel image is started by UEFI firmware', {
@@ -99,7 +99,7 @@ async function ukiSource(config: ImageConfig, origin: Origin): Promise<BootSourc
   return { firmware: firmwareOf(config), kernel: { path, unified: true }, commandLine: [] };
 }
 
-async function cpioSource(config: ImageConfig): Promise<BootSource> {
+async function cpioSource(config: BuildableConfig): Promise<BootSource> {
   const initrd = await built(mainOutput(config));
   const kernel = await firstExisting([output(config, '.vmlinuz')]);
   if (kernel === undefined) throw noKernel(config);
@@ -110,7 +110,7 @@ async function cpioSource(config: ImageConfig): Promise<BootSource> {
   };
 }
 
-async function directorySource(config: ImageConfig): Promise<BootSource> {
+async function directorySource(config: BuildableConfig): Promise<BootSource> {
   const rootDirectory = await built(mainOutput(config));
   const kernel = (await firstExisting([output(config, '.vmlinuz')])) ?? (await kernelInTree(rootDirectory));
   if (kernel === undefined) throw noKernel(config);
@@ -123,7 +123,7 @@ async function directorySource(config: ImageConfig): Promise<BootSource> {
   };
 }
 
-function firmwareOf(config: ImageConfig): BootSource['firmware'] {
+function firmwareOf(config: BuildableConfig): BootSource['firmware'] {
   switch (config.Firmware) {
     case 'linux':
       return 'none';
@@ -137,7 +137,7 @@ function firmwareOf(config: ImageConfig): BootSource['firmware'] {
   }
 }
 
-async function splitKernel(config: ImageConfig): Promise<NonNullable<BootSource['kernel']>> {
+async function splitKernel(config: BuildableConfig): Promise<NonNullable<BootSource['kernel']>> {
   const path = await firstExisting([output(config, '.vmlinuz')]);
   if (path === undefined) throw noKernel(config);
   const initrd = await firstExisting([output(config, '.initrd')]);
@@ -163,7 +163,7 @@ async function firstExisting(paths: readonly HostPath[]): Promise<HostPath | und
   return undefined;
 }
 
-function output(config: ImageConfig, extension: string): HostPath {
+function output(config: BuildableConfig, extension: string): HostPath {
   return hostPath(join(config.OutputDirectory, outputBase(config) + extension));
 }
 
@@ -174,7 +174,7 @@ async function built(path: HostPath): Promise<HostPath> {
   });
 }
 
-function noKernel(config: ImageConfig): MkimgError {
+function noKernel(config: BuildableConfig): MkimgError {
   return new MkimgError('not-bootable', `no kernel was built for this ${config.Format} image`, {
     hint: `Install a kernel package in the image and keep 'kernel' in SplitArtifacts=; it is then written to ${output(config, '.vmlinuz')}.`,
     class: 'usage',

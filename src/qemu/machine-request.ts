@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { exists } from '../base/files.ts';
-import type { ImageConfig } from '../config/project.ts';
+import type { BuildableConfig } from '../config/project.ts';
 import type { Mount, ToolsRoot } from '../sandbox/types.ts';
 import type { Accelerator, VmConsole } from './argv.ts';
 import { tpmProgram } from './companions.ts';
@@ -18,7 +18,7 @@ import type { RequestedDisk, VmRequest } from './vm.ts';
 
 /** What a machine is made from, besides the settings. */
 export interface MachineInputs {
-  readonly config: ImageConfig;
+  readonly config: BuildableConfig;
   readonly machine: Machine;
   readonly source: BootSource;
   readonly accelerator: Accelerator;
@@ -105,16 +105,18 @@ async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
   ];
 }
 
-async function readCredentials(settings: ImageConfig['Credentials']): Promise<Credential[]> {
-  const credentials: Credential[] = [];
-  for (const [name, credential] of Object.entries(settings)) {
-    credentials.push(
+async function readCredentials(settings: BuildableConfig['Credentials']): Promise<Credential[]> {
+  const credentials = new Map<string, Credential>();
+  for (const credential of settings) {
+    const { name } = credential;
+    credentials.set(
+      name,
       'file' in credential
         ? { name, value: await readFile(credential.file) }
         : textCredential(name, credential.value),
     );
   }
-  return credentials;
+  return [...credentials.values()];
 }
 
 async function wantsTpm(inputs: MachineInputs): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, posix, resolve } from 'node:path';
 import picomatch from 'picomatch';
 import type { HostPath, TreePath } from '../../base/brand.ts';
 import { hostPath, treePath } from '../../base/brand.ts';
@@ -12,6 +12,10 @@ import { slice } from '../traced-text.ts';
 export interface PathOptions {
   /** It must be there when the configuration is read. */
   readonly mustExist?: boolean;
+  /** It must be none of others' business, where it is there. */
+  readonly secret?: boolean;
+  /** No path below this one. */
+  readonly outside?: string;
 }
 
 /** Makes a path absolute: `~`, `$NAME` and `${NAME}` are replaced, relative ones count from the context's directory. */
@@ -27,13 +31,27 @@ export function absolutePath(text: string, context: ParseContext): HostPath {
   return hostPath(resolve(directory, withHome));
 }
 
-/** Reads a path, checking that it exists where this is asked for. */
+/** Reads a path, checking what is asked for. */
 export function parsePath(value: TracedText, context: ParseContext, options: PathOptions): Result<HostPath> {
   const path = absolutePath(value.text, context);
-  if (options.mustExist === true && context.files.stat(path) === undefined) {
-    return missingFile(value, path, context);
+  const { mustExist, secret, outside } = options;
+  if (outside !== undefined && (path === outside || path.startsWith(`${outside}/`))) {
+    return badValue(value, `${path} lies below ${outside}`, `Name a directory outside of ${outside}.`);
   }
-  return ok(path);
+  if (mustExist !== true && secret !== true) return ok(path);
+  const facts = context.files.stat(path);
+  if (facts === undefined) return mustExist === true ? missingFile(value, path, context) : ok(path);
+  return secret === true && facts.openToOthers ? openToOthers(value.origin(), path) : ok(path);
+}
+
+function openToOthers(origin: Origin, path: HostPath): ReturnType<typeof fail> {
+  return fail({
+    severity: 'error',
+    code: 'secret-open-to-others',
+    message: 'other users can read this secret',
+    origin,
+    hint: `Run chmod 600 ${path}.`,
+  });
 }
 
 export function missingFile(
@@ -56,7 +74,7 @@ export function path(options: PathOptions = {}): Codec<HostPath, HostPath> {
   return scalar<HostPath>({
     kind: 'path',
     schema: { type: 'string' },
-    fromFile: asItem,
+    fromFile: options.secret === true ? asSecret : asItem,
     parse: (value, context) => parsePath(value, context, options),
     show: (value) => value,
     json: (value) => value,
@@ -85,6 +103,31 @@ export function pathOr<const W extends string>(
 export function asItem(path: HostPath, origin: Origin): Result<readonly Entry<HostPath>[]> {
   return ok([{ value: path, origin }]);
 }
+
+/** As `asItem`, for files that others must not read. */
+export function asSecret(
+  path: HostPath,
+  origin: Origin,
+  context: ParseContext,
+): Result<readonly Entry<HostPath>[]> {
+  return context.files.stat(path)?.openToOthers === true ? openToOthers(origin, path) : asItem(path, origin);
+}
+
+/** A path inside of an image. */
+export const imagePath = scalar<string>({
+  kind: 'absolute path in the image',
+  schema: { type: 'string', pattern: '^/' },
+  parse: (value) =>
+    value.text.startsWith('/') && !value.text.split('/').includes('..')
+      ? ok(posix.normalize(value.text))
+      : badValue(
+          value,
+          `'${value.text}' is not an absolute path`,
+          'Write a path that begins with / and has no `..`.',
+        ),
+  show: (value) => value,
+  json: (value) => value,
+});
 
 /** A path that stands for all that its wildcards match, sorted; without wildcards it must exist. */
 export function expandGlob(value: TracedText, context: ParseContext): Result<readonly HostPath[]> {

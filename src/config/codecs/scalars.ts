@@ -1,3 +1,4 @@
+import type { Result } from '../../base/diagnostic.ts';
 import { ok } from '../../base/diagnostic.ts';
 import { closest } from '../../base/suggestion.ts';
 import type { Codec } from '../codec.ts';
@@ -26,14 +27,17 @@ export const text = scalar<string>({
 /** Name of a file, without directories. */
 export const fileName = scalar<string>({
   kind: 'file name',
-  schema: { type: 'string', pattern: '^[^/]+$' },
-  parse: (value) =>
-    value.text.includes('/') || value.text === '.' || value.text === '..'
-      ? badValue(value, `'${value.text}' is not a file name`, 'Write a name without directories.')
-      : ok(value.text),
+  schema: { type: 'string', pattern: '^[^/]*$' },
+  parse: parseFileName,
   show: (value) => value,
   json: (value) => value,
 });
+
+export function parseFileName(value: TracedText): Result<string> {
+  return value.text.includes('/') || value.text === '.' || value.text === '..'
+    ? badValue(value, `'${value.text}' is not a file name`, 'Write a name without directories.')
+    : ok(value.text);
+}
 
 export const boolean = scalar<boolean>({
   kind: 'boolean',
@@ -70,23 +74,36 @@ export const feature = scalar<Feature>({
 
 export interface EnumerationOptions<T extends string> {
   /** Other spellings. */
-  readonly aliases?: Readonly<Record<string, T>>;
+  readonly aliases?: Readonly<Record<string, NoInfer<T>>>;
   /** What boolean words stand for. */
-  readonly boolean?: { readonly yes: T; readonly no: T };
-  /** Words of mkosi that mkimg does not know to do yet: understood in conditions, refused as values. */
-  readonly later?: readonly string[];
+  readonly boolean?: { readonly yes: NoInfer<T>; readonly no: NoInfer<T> };
+}
+
+/** Words of mkosi that have no effect in mkimg yet. */
+export interface LaterWords<L extends string> {
+  readonly later?: readonly L[];
 }
 
 /** One word of a closed set. */
 export function enumeration<const T extends string>(
   values: readonly T[],
-  options: EnumerationOptions<T> = {},
-): Codec<T, T> {
-  return scalar<T>({
-    kind: `one of ${values.join(', ')}`,
-    schema: { enum: [...values] },
-    choices: values,
-    parse: (value) => parseWord(value, values, options),
+  options?: EnumerationOptions<T>,
+): Codec<T, T>;
+export function enumeration<const T extends string, const L extends string>(
+  values: readonly T[],
+  options: EnumerationOptions<T | L> & LaterWords<L>,
+): Codec<T | L, T | L>;
+export function enumeration<T extends string, L extends string>(
+  values: readonly T[],
+  options: EnumerationOptions<T | L> & LaterWords<L> = {},
+): Codec<T | L, T | L> {
+  const all: readonly (T | L)[] = [...values, ...(options.later ?? [])];
+  return scalar<T | L>({
+    kind: `one of ${all.join(', ')}`,
+    schema: { enum: [...all] },
+    choices: all,
+    ...(options.later && { later: options.later }),
+    parse: (value) => parseWord(value, all, options),
     show: (value) => value,
     json: (value) => value,
   });
@@ -96,7 +113,7 @@ function parseWord<T extends string>(
   value: TracedText,
   values: readonly T[],
   options: EnumerationOptions<T>,
-): ReturnType<typeof badValue> | ReturnType<typeof ok<T>> {
+): Result<T> {
   const word = value.text;
   const truth = options.boolean && booleanOf(word);
   const found =
@@ -105,7 +122,6 @@ function parseWord<T extends string>(
     (truth === undefined ? undefined : options.boolean?.[truth ? 'yes' : 'no']);
   if (found !== undefined) return ok(found);
   const hint = `Known: ${values.join(', ')}.`;
-  if ((options.later ?? []).includes(word)) return badValue(value, `'${word}' is not supported yet`, hint);
   const near = closest(word, values);
   return badValue(
     value,
@@ -163,10 +179,10 @@ export const sectorSize = scalar<512 | 1024 | 2048 | 4096>({
 /** Permission bits in octal digits. */
 export const octalMode = scalar<number>({
   kind: 'octal mode',
-  schema: { type: 'integer', minimum: 0, maximum: 0o7777 },
+  schema: { type: 'integer', minimum: 0, maximum: 0o1777 },
   parse: (value) =>
-    /^0*[0-7]{1,4}$/.test(value.text)
-      ? ok(Number.parseInt(value.text, 8))
+    /^(?:0o)?0*1?[0-7]{1,3}$/.test(value.text)
+      ? ok(Number.parseInt(value.text.replace(/^0o/, ''), 8))
       : badValue(value, `'${value.text}' is not an octal mode`, 'Write permissions such as 0644.'),
   show: (value) => `0${value.toString(8)}`,
   json: (value) => value,
@@ -175,13 +191,13 @@ export const octalMode = scalar<number>({
 const sizeUnit = 4096;
 const sizeFactors = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
 
-/** Bytes from text such as `512M`, `1.5G`; rounded up to 4096. undefined when it is no size. */
+/** Bytes from text such as `512M`, `1.5G`; rounded up to 4096. undefined when it is no size, or none at all. */
 export function sizeOf(text: string): number | undefined {
-  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([KMG]?)$/.exec(text) ?? [];
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?|\.\d+)([KMG]?)$/.exec(text) ?? [];
   if (digits === undefined) return undefined;
   const bytes = Number(digits) * sizeFactors[unit as keyof typeof sizeFactors];
   const rounded = Math.ceil(bytes / sizeUnit) * sizeUnit;
-  return Number.isSafeInteger(rounded) ? rounded : undefined;
+  return rounded > 0 && Number.isSafeInteger(rounded) ? rounded : undefined;
 }
 
 /** A size as short as it can be written. */
@@ -195,7 +211,7 @@ export function showSize(bytes: number): string {
 /** A number of bytes. */
 export const size = scalar<number>({
   kind: 'size',
-  schema: { type: 'integer', minimum: 0, multipleOf: sizeUnit },
+  schema: { type: 'integer', minimum: sizeUnit, multipleOf: sizeUnit },
   parse: (value) => {
     const bytes = sizeOf(value.text);
     return bytes === undefined

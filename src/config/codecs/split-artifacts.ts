@@ -4,26 +4,26 @@ import { enumerationList } from './collections.ts';
 import { booleanOf, enumeration } from './scalars.ts';
 
 const artifacts = ['uki', 'kernel', 'initrd'] as const;
-export type SplitArtifact = (typeof artifacts)[number];
-
 const later = [
-  'os-release',
-  'pcrs',
   'partitions',
+  'tar',
+  'pcrs',
   'roothash',
+  'os-release',
   'kernel-modules-initrd',
   'repart-definitions',
-  'tar',
-];
+] as const;
+export type SplitArtifact = (typeof artifacts)[number] | (typeof later)[number];
 
 const words = enumerationList<SplitArtifact>(enumeration(artifacts, { later }));
 
-/** Parts of an image to write as files; yes and no stand for all and none. */
+/** Parts of an image to write as files. For old configurations: no stands for the default, yes for partitions beside it. */
 export const splitArtifacts: Codec<readonly SplitArtifact[], SplitArtifact> = {
   ...words,
   parse: (text, context) => {
-    const all = booleanOf(text.text);
-    if (all === undefined) return words.parse(text, context);
-    return ok(all ? artifacts.map((value) => ({ value, origin: text.origin() })) : []);
+    const more = booleanOf(text.text);
+    if (more === undefined) return words.parse(text, context);
+    const chosen: readonly SplitArtifact[] = more ? [...artifacts, 'partitions'] : artifacts;
+    return ok(chosen.map((value) => ({ value, origin: text.origin() })));
   },
 };

@@ -1,94 +1,36 @@
-import { environment, pathList, trees } from '../codecs/collections.ts';
-import { cacheUrl } from '../codecs/cache-url.ts';
-import { path, pathOr } from '../codecs/paths.ts';
-import { boolean, enumeration, size } from '../codecs/scalars.ts';
-import { treeTarget, variable } from '../match-rules.ts';
-import { constant, fromContext, optionalSetting, setting, unset } from '../setting.ts';
 import { treePath } from '../../base/brand.ts';
+import { environment, pathList, trees } from '../codecs/collections.ts';
+import { path } from '../codecs/paths.ts';
+import { boolean, enumeration, feature, integer } from '../codecs/scalars.ts';
+import { treeTarget, variable } from '../match-rules.ts';
+import { constant, fromContext, setting } from '../setting.ts';
 
-const toolsTreeWords = {
-  default: 'default',
-  yes: 'default',
-  true: 'default',
-  no: 'no',
-  false: 'no',
-} as const;
-
-export const ToolsTree = optionalSetting({
-  codec: pathOr<'default' | 'no'>(toolsTreeWords),
-  fallback: unset,
+export const ExtraSearchPaths = setting({
+  codec: pathList(path({ mustExist: true, outside: '/usr' })),
+  fallback: constant([]),
   scope: 'universal',
-  implicit: [{ suffix: '.tools', type: 'directory', use: 'path' }],
-  summary: 'Where the programs come from that build the image',
-  doc: `\`default\` for a tools tree that mkimg builds, \`no\` for the programs of the host, or the path of a tree. When
-nothing is set, the host's programs are used if all that are needed are there and new enough.`,
+  effect: 'later',
+  flags: { long: 'extra-search-path' },
+  summary: 'Further directories with programs',
+  doc: `Directories that are searched for programs before all others, such as the output of a build tree. They must not lie below
+/usr.`,
 });
 
-export const Incremental = setting({
-  codec: enumeration(['yes', 'no', 'strict'], { boolean: { yes: 'yes', no: 'no' } }),
-  fallback: constant('no'),
+export const SandboxTrees = setting({
+  codec: trees({ absolute: true, mustExist: true }),
+  fallback: constant([]),
   scope: 'universal',
-  flags: { shorthand: { letter: 'i', text: 'yes' } },
-  summary: 'Understood for the sake of mkosi',
-  doc: 'mkimg always keeps results that are still valid. `strict` refuses to build what would have to be installed anew.',
-});
-
-export const CacheOnly = setting({
-  codec: enumeration(['always', 'auto', 'metadata', 'never'], { boolean: { yes: 'always', no: 'auto' } }),
-  fallback: constant('auto'),
-  scope: 'inherit',
-  summary: 'When to ask repositories for news',
-  doc: `- \`never\`: at each build
-- \`auto\`: when what is known is old
-- \`metadata\`: not at all; packages may still be downloaded
-- \`always\`: not at all; nothing is downloaded`,
-});
-
-export const CacheDirectory = optionalSetting({
-  codec: path(),
-  fallback: unset,
-  scope: 'universal',
-  implicit: [{ suffix: '.cache', type: 'directory', use: 'path' }],
-  summary: 'Where intermediate results are kept',
-  doc: 'By default the cache of the user, shared by all projects.',
-});
-
-export const CacheUrl = optionalSetting({
-  codec: cacheUrl,
-  fallback: unset,
-  scope: 'multiversal',
-  flags: { long: 'cache-url' },
-  summary: 'A cache that several machines share',
-  doc: `\`https://HOST/PATH\`, \`http://HOST/PATH\` or \`file:///PATH\`: any server that answers GET and PUT. What the own cache
-does not have is taken from there, and what is made is stored there. Whoever can write to it decides what its users build
-with; see docs/cache.md. A name and password can stand in the URL, or in ~/.netrc.`,
-});
-
-export const CacheAccess = setting({
-  codec: enumeration(['read-write', 'read']),
-  fallback: constant('read-write'),
-  scope: 'multiversal',
-  summary: 'Whether results are also stored in the shared cache',
-  doc: `- \`read-write\`: yes
-- \`read\`: no, they are only taken from it`,
-});
-
-export const CacheMaxSize = optionalSetting({
-  codec: size,
-  fallback: unset,
-  scope: 'universal',
-  summary: 'How large the own cache may become',
-  doc: `After a build that made something, what was unused for the longest time is removed until the results, packages and
-indexes that are kept take no more than this. When nothing is set, what was not used for 30 days is removed once a day.`,
-});
-
-export const BuildDirectory = optionalSetting({
-  codec: path(),
-  fallback: unset,
-  scope: 'universal',
-  implicit: [{ suffix: '.builddir', type: 'directory', use: 'path' }],
-  summary: 'Where build scripts keep their files between builds',
-  doc: 'Build scripts find it as $BUILDDIR.',
+  inTools: true,
+  flags: { long: 'sandbox-tree' },
+  implicit: [
+    { suffix: '.sandbox', type: 'directory', use: 'path' },
+    { suffix: '.sandbox.tar', type: 'file', use: 'path' },
+    { suffix: '.pkgmngr', type: 'directory', use: 'path' },
+    { suffix: '.pkgmngr.tar', type: 'file', use: 'path' },
+  ],
+  oldNames: ['PackageManagerTrees'],
+  summary: 'Configuration for package managers and other tools',
+  doc: 'Trees that tools see on top of their /etc: repositories, keys, `etc/apt`.',
 });
 
 export const BuildSources = setting({
@@ -101,10 +43,21 @@ export const BuildSources = setting({
   doc: 'Items are `SOURCE[:TARGET]`. By default the configuration directory.',
 });
 
+export const BuildSourcesEphemeral = setting({
+  codec: enumeration(['yes', 'no', 'buildcache'], { boolean: { yes: 'yes', no: 'no' } }),
+  fallback: constant('no'),
+  scope: 'multiversal',
+  effect: 'later',
+  summary: 'Throw away what scripts change in the sources',
+  doc: `Scripts then write into a layer on top of BuildSources=. \`buildcache\` keeps this layer in BuildDirectory= for the next
+build.`,
+});
+
 export const Environment = setting({
   codec: environment,
   fallback: constant({}),
   scope: 'local',
+  inTools: true,
   flags: { short: 'E' },
   match: variable,
   summary: 'Environment of scripts and package managers',
@@ -115,6 +68,7 @@ export const EnvironmentFiles = setting({
   codec: pathList(path({ mustExist: true })),
   fallback: constant([]),
   scope: 'local',
+  inTools: true,
   flags: { long: 'env-file' },
   implicit: [{ suffix: '.env', type: 'file', use: 'path' }],
   summary: 'Files with environment variables',
@@ -136,4 +90,58 @@ export const WithNetwork = setting({
   scope: 'universal',
   summary: 'Give scripts network',
   doc: 'Prepare scripts have it always.',
+});
+
+export const MakeScriptsExecutable = setting({
+  codec: boolean,
+  fallback: constant(false),
+  scope: 'multiversal',
+  effect: 'later',
+  summary: 'Make scripts executable that are not',
+  doc: `Sets the permission in the project itself, where a build would otherwise stop at a script without it.`,
+});
+
+export const UseSubvolumes = setting({
+  codec: feature,
+  fallback: constant('auto'),
+  scope: 'universal',
+  effect: 'later',
+  summary: 'Copy trees as snapshots of btrfs',
+  doc: `\`auto\`: if the file system can do it.`,
+});
+
+export const RepartOffline = setting({
+  codec: boolean,
+  fallback: constant(true),
+  scope: 'universal',
+  effect: 'later',
+  summary: 'Make disk images without loop devices',
+  doc: `With \`no\`, systemd-repart works on loop devices, which needs root and is the only way for some file systems.`,
+});
+
+export const History = setting({
+  codec: boolean,
+  fallback: constant(false),
+  scope: 'main',
+  summary: 'Remember the command line of the last build',
+  doc: `Verbs that use a finished image then see the settings that it was built with.`,
+});
+
+export const ForeignUIDRange = setting({
+  codec: boolean,
+  fallback: constant(false),
+  scope: 'main',
+  effect: 'later',
+  flags: { long: 'foreign-uid-range' },
+  summary: 'Give output directories to foreign users',
+  doc: `The files of a directory then belong to the users from 2147352576 on, which systemd reserves for trees of other systems.`,
+});
+
+export const DelegateRanges = setting({
+  codec: integer({ minimum: 0, maximum: 65535 }),
+  fallback: fromContext(({ environment: variables }) => (variables['USER'] === 'root' ? 0 : 3)),
+  scope: 'main',
+  effect: 'later',
+  summary: 'Ranges of users to ask systemd for',
+  doc: `How many ranges of user ids are wanted from systemd-nsresourced when mkimg runs as an ordinary user.`,
 });

@@ -1,7 +1,9 @@
-import { architectureNames } from '../../distro/architectures.ts';
+import { architectureNames, laterArchitectures } from '../../distro/architectures.ts';
+import type { KnownDistribution } from '../../distro/distributions.ts';
 import { distributionNames, distributions, laterDistributions } from '../../distro/distributions.ts';
-import { list, trees } from '../codecs/collections.ts';
+import { names } from '../codecs/collections.ts';
 import { boolean, enumeration, text } from '../codecs/scalars.ts';
+import { url } from '../codecs/secrets.ts';
 import { architecture, member, sameText, sameWord } from '../match-rules.ts';
 import { constant, derived, fromContext, optionalSetting, setting, unset } from '../setting.ts';
 
@@ -10,7 +12,7 @@ export const Distribution = setting({
   fallback: constant('debian'),
   scope: 'universal',
   flags: { short: 'd' },
-  match: sameWord([...distributionNames, ...laterDistributions]),
+  match: sameWord<KnownDistribution>([...distributionNames, ...laterDistributions]),
   specifier: 'd',
   essential: true,
   summary: 'Distribution to install',
@@ -30,37 +32,24 @@ export const Release = setting({
   specifier: 'r',
   essential: true,
   summary: 'Release of the distribution',
-  doc: `A code name such as \`trixie\`, or an alias such as \`stable\`. By default the release of the host, if the host runs
-the same distribution, otherwise the current stable release.`,
+  doc: `A code name such as \`trixie\`, an alias such as \`stable\`, or a number, as the distribution has them. By default
+the release of the host, if the host runs the same distribution, otherwise the current one.`,
 });
 
 export const Architecture = setting({
-  codec: enumeration(architectureNames, {
-    later: [
-      'alpha',
-      'arc',
-      'ia64',
-      'mips-le',
-      'mips64-le',
-      'parisc',
-      'ppc',
-      'ppc64',
-      's390',
-      'tilegx',
-      'riscv32',
-    ],
-  }),
+  codec: enumeration(architectureNames, { later: laterArchitectures }),
   fallback: fromContext(({ host }) => host.architecture),
   scope: 'universal',
   match: architecture,
   specifier: 'a',
   essential: true,
   summary: 'Architecture to build for',
-  doc: 'A name as systemd uses it (`x86-64`, `arm64`, `riscv64`). By default the architecture of the host.',
+  doc: `A name as systemd uses it (\`x86-64\`, \`arm64\`, \`riscv64\`). By default the architecture of the host. In
+conditions, \`uefi\` stands for all that can have UEFI firmware.`,
 });
 
 export const Mirror = optionalSetting({
-  codec: text,
+  codec: url,
   fallback: unset,
   scope: 'universal',
   flags: { short: 'm' },
@@ -69,10 +58,34 @@ export const Mirror = optionalSetting({
 public mirror network.`,
 });
 
+export const Snapshot = optionalSetting({
+  codec: text,
+  fallback: unset,
+  scope: 'universal',
+  inTools: true,
+  effect: 'later',
+  implicit: [{ suffix: '.snapshot', type: 'file', use: 'content' }],
+  summary: 'State of the archive to install from',
+  doc: `The name of a frozen state of the distribution's archive, so that the same packages are found again later: a time
+such as \`20250801T120000Z\` for Debian. By default the text of \`mkimg.snapshot\`.`,
+});
+
+export const LocalMirror = optionalSetting({
+  codec: url,
+  fallback: unset,
+  scope: 'universal',
+  inTools: true,
+  effect: 'later',
+  summary: 'URL of one repository to use in place of all others',
+  doc: `A single flat repository that replaces those of the distribution during the build. The image does not learn of
+it.`,
+});
+
 export const Repositories = setting({
-  codec: list,
+  codec: names,
   fallback: constant([]),
   scope: 'universal',
+  inTools: true,
   flags: { long: 'repositories' },
   match: member,
   summary: 'Further components or repositories to use',
@@ -87,6 +100,21 @@ export const RepositoryKeyCheck = setting({
   doc: 'Without it, nothing proves that packages are what the distribution published.',
 });
 
+export const RepositoryKeyFetch = setting({
+  codec: boolean,
+  fallback: derived({ Distribution }, (values, { host }) => {
+    const { packageFormat } = distributions[values.Distribution];
+    const foreign = packageFormat !== undefined && packageFormat !== 'deb';
+    return host.distribution === 'nixos' || (host.distribution === 'ubuntu' && foreign);
+  }),
+  scope: 'universal',
+  inTools: true,
+  effect: 'later',
+  summary: 'Fetch the keys of repositories from the network',
+  doc: `Keys that neither the host nor the tools tree has are downloaded over HTTPS. By default only where it is known
+that the host has no package with them.`,
+});
+
 export const CheckValidUntil = setting({
   codec: boolean,
   fallback: constant(true),
@@ -94,20 +122,4 @@ export const CheckValidUntil = setting({
   summary: 'Refuse repository metadata past its date',
   doc: `An addition of mkimg. A release file past its Valid-Until date may hide security updates, so it is refused. Set
 this to no for frozen or slow mirrors.`,
-});
-
-export const SandboxTrees = setting({
-  codec: trees({ absolute: true, mustExist: true }),
-  fallback: constant([]),
-  scope: 'universal',
-  flags: { long: 'sandbox-tree' },
-  implicit: [
-    { suffix: '.sandbox', type: 'directory', use: 'path' },
-    { suffix: '.sandbox.tar', type: 'file', use: 'path' },
-    { suffix: '.pkgmngr', type: 'directory', use: 'path' },
-    { suffix: '.pkgmngr.tar', type: 'file', use: 'path' },
-  ],
-  oldNames: ['PackageManagerTrees'],
-  summary: 'Configuration for package managers and other tools',
-  doc: 'Trees that tools see on top of their /etc: repositories, keys, `etc/apt`.',
 });

@@ -1,63 +1,20 @@
-import { quotedList, spaceList } from '../codecs/collections.ts';
-import { credentials, drives } from '../codecs/machine.ts';
-import { boolean, enumeration, feature, integer, size } from '../codecs/scalars.ts';
-import { constant, optionalSetting, setting, unset } from '../setting.ts';
+import { basename } from 'node:path';
+import { kernelArguments, trees } from '../codecs/collections.ts';
+import { credentials } from '../codecs/machine.ts';
+import { path } from '../codecs/paths.ts';
+import { boolean, enumeration, feature, size, text } from '../codecs/scalars.ts';
+import { constant, fromContext, optionalSetting, setting, unset } from '../setting.ts';
+import { laterNetworks, networks } from './values.ts';
 
-export const Console = setting({
-  codec: enumeration(['interactive', 'read-only', 'native', 'gui', 'headless']),
-  fallback: constant('native'),
+export const NSpawnSettings = optionalSetting({
+  codec: path({ mustExist: true }),
+  fallback: unset,
   scope: 'main',
-  summary: "The virtual machine's console",
-  doc: '`native` connects the terminal to the console, `gui` opens a window, `headless` shows nothing.',
-});
-
-export const CPUs = setting({
-  codec: integer({ maximum: 4096 }),
-  fallback: constant(1),
-  scope: 'main',
-  flags: { long: 'cpus' },
-  oldNames: ['QemuSmp'],
-  summary: 'CPUs of the virtual machine',
-  doc: '0 stands for as many as the host has.',
-});
-
-export const RAM = setting({
-  codec: size,
-  fallback: constant(2 * 2 ** 30),
-  scope: 'main',
-  flags: { long: 'ram' },
-  oldNames: ['QemuMem'],
-  summary: 'Memory of the virtual machine',
-  doc: 'Such as 512M or 4G.',
-});
-
-export const KVM = setting({
-  codec: feature,
-  fallback: constant('auto'),
-  scope: 'main',
-  flags: { long: 'kvm' },
-  oldNames: ['QemuKvm'],
-  summary: 'Use hardware virtualisation',
-  doc: '`auto`: if it works here.',
-});
-
-export const TPM = setting({
-  codec: feature,
-  fallback: constant('auto'),
-  scope: 'main',
-  flags: { long: 'tpm' },
-  oldNames: ['QemuSwtpm'],
-  summary: 'Give the virtual machine a TPM',
-  doc: '`auto`: if swtpm is there.',
-});
-
-export const Firmware = setting({
-  codec: enumeration(['auto', 'linux', 'uefi', 'uefi-secure-boot'], { later: ['linux-noinitrd'] }),
-  fallback: constant('auto'),
-  scope: 'main',
-  oldNames: ['QemuFirmware'],
-  summary: 'How the virtual machine boots',
-  doc: '`linux` starts the kernel directly; `auto` takes UEFI for disk images and the kernel for trees and archives.',
+  effect: 'later',
+  flags: { long: 'settings' },
+  implicit: [{ suffix: '.nspawn', type: 'file', use: 'path' }],
+  summary: 'Settings for systemd-nspawn',
+  doc: `A file in the form of systemd.nspawn(5), which is written beside the output. By default \`mkimg.nspawn\`.`,
 });
 
 export const Ephemeral = setting({
@@ -70,7 +27,7 @@ export const Ephemeral = setting({
 
 export const Credentials = setting({
   codec: credentials,
-  fallback: constant({}),
+  fallback: constant([]),
   scope: 'main',
   flags: { long: 'credential' },
   implicit: [{ suffix: '.credentials', type: 'directory', use: 'path' }],
@@ -79,11 +36,21 @@ export const Credentials = setting({
 });
 
 export const KernelCommandLineExtra = setting({
-  codec: spaceList,
+  codec: kernelArguments,
   fallback: constant([]),
   scope: 'main',
   summary: 'Arguments for the kernel in the virtual machine',
   doc: 'They hold for this boot and are not built into the image.',
+});
+
+export const RuntimeTrees = setting({
+  codec: trees({ absolute: true }),
+  fallback: constant([]),
+  scope: 'main',
+  effect: 'later',
+  flags: { long: 'runtime-tree' },
+  summary: 'Directories of the host in the running image',
+  doc: `Items are \`SOURCE[:TARGET]\`; without a target they are below \`/root/src\`.`,
 });
 
 export const RuntimeSize = optionalSetting({
@@ -95,27 +62,93 @@ export const RuntimeSize = optionalSetting({
 });
 
 export const RuntimeNetwork = setting({
-  codec: enumeration(['user', 'none'], { later: ['interface'] }),
+  codec: enumeration(networks, { later: laterNetworks }),
   fallback: constant('user'),
   scope: 'main',
   summary: 'Network of the virtual machine',
-  doc: '`user` reaches the outside through QEMU.',
+  doc: '`user` reaches the outside through QEMU, `interface` through a network of its own with the host.',
 });
 
-export const Drives = setting({
-  codec: drives,
-  fallback: constant([]),
+export const RuntimeBuildSources = setting({
+  codec: boolean,
+  fallback: constant(false),
   scope: 'main',
-  flags: { long: 'drive' },
-  oldNames: ['QemuDrives'],
-  summary: 'Further disks of the virtual machine',
-  doc: 'Items are `id:size[:directory[:options[:fileid[:flags]]]]`.',
+  effect: 'later',
+  summary: 'Show the build sources in the running image',
+  doc: `BuildSources= and BuildDirectory= are below \`/work\`, as in build scripts.`,
 });
 
-export const QemuArgs = setting({
-  codec: quotedList,
-  fallback: constant([]),
+export const BindUser = setting({
+  codec: boolean,
+  fallback: constant(false),
   scope: 'main',
-  summary: 'Further arguments for QEMU',
-  doc: 'Quoted as in a shell.',
+  effect: 'later',
+  summary: 'Take the calling user into the running image',
+  doc: `The user exists there with the home directory of the host. Containers and systemd-vmspawn can do it.`,
+});
+
+export const SshKey = optionalSetting({
+  codec: path({ mustExist: true, secret: true }),
+  fallback: unset,
+  scope: 'main',
+  effect: 'later',
+  implicit: [{ suffix: '.key', type: 'file', use: 'path' }],
+  summary: 'Private key to log in with',
+  doc: `For \`ssh\`. Others must not be able to read it. By default \`mkimg.key\`.`,
+});
+
+export const SshCertificate = optionalSetting({
+  codec: path({ mustExist: true }),
+  fallback: unset,
+  scope: 'main',
+  effect: 'later',
+  implicit: [{ suffix: '.crt', type: 'file', use: 'path' }],
+  summary: 'Certificate whose key may log in',
+  doc: `An X.509 certificate; its public key is handed to the machine. By default \`mkimg.crt\`.`,
+});
+
+export const Machine = setting({
+  codec: text,
+  fallback: fromContext(({ directory }) => basename(directory)),
+  scope: 'main',
+  effect: 'later',
+  summary: 'Name of the running machine',
+  doc: `By default the name of the project\'s directory.`,
+});
+
+export const ForwardJournal = optionalSetting({
+  codec: path(),
+  fallback: unset,
+  scope: 'main',
+  effect: 'later',
+  summary: 'Where the journal of the machine goes',
+  doc: `A file that ends in \`.journal\`, or a directory.`,
+});
+
+export const SysupdateDirectory = optionalSetting({
+  codec: path({ mustExist: true }),
+  fallback: unset,
+  scope: 'main',
+  effect: 'later',
+  implicit: [{ suffix: '.sysupdate', type: 'directory', use: 'path' }],
+  summary: 'Transfer definitions for systemd-sysupdate',
+  doc: `A directory of files in the form of sysupdate.d(5). By default \`mkimg.sysupdate/\`.`,
+});
+
+export const StorageTargetMode = setting({
+  codec: feature,
+  fallback: constant('auto'),
+  scope: 'main',
+  effect: 'later',
+  summary: 'Offer the disk image over the network',
+  doc: `Where it is served, also as an NVMe-TCP target.`,
+});
+
+export const Register = setting({
+  codec: feature,
+  fallback: constant('auto'),
+  scope: 'main',
+  effect: 'later',
+  summary: 'Tell systemd-machined about the machine',
+  doc: `\`auto\`: if it runs and can take machines of ordinary users.`,
 });

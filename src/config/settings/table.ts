@@ -1,23 +1,39 @@
 import { byBytes } from '../../base/canonical.ts';
 import type { Setting, ValueOf } from '../setting.ts';
+import * as boot from './boot.ts';
 import * as build from './build.ts';
+import * as caching from './caching.ts';
 import * as config from './config.ts';
-import * as content from './content.ts';
 import * as distribution from './distribution.ts';
 import type { FlagRow } from './flags.ts';
+import * as kernelModules from './kernel-modules.ts';
 import * as output from './output.ts';
+import * as packages from './packages.ts';
+import * as proxy from './proxy.ts';
 import * as runtime from './runtime.ts';
+import * as scripts from './scripts.ts';
+import * as secureBoot from './secure-boot.ts';
+import * as system from './system.ts';
+import * as toolsTree from './tools-tree.ts';
+import * as trees from './trees.ts';
 import * as validation from './validation.ts';
+import * as verity from './verity.ts';
+import * as virtualMachine from './virtual-machine.ts';
 
-/** All settings by section. A module of settings is a section: each name it exports is a setting of that name. */
+const content = { ...packages, ...trees, ...scripts, ...boot, ...kernelModules, ...system };
+const signing = { ...validation, ...secureBoot, ...verity };
+const building = { ...build, ...caching, ...toolsTree, ...proxy };
+const running = { ...runtime, ...virtualMachine };
+
+/** All settings by section. Each name that a module of settings exports is a setting of that name. */
 const sections = {
   Config: config,
   Distribution: distribution,
   Output: output,
   Content: content,
-  Validation: validation,
-  Build: build,
-  Runtime: runtime,
+  Validation: signing,
+  Build: building,
+  Runtime: running,
 } as const;
 
 export type SectionName = keyof typeof sections;
@@ -26,9 +42,9 @@ type Table = typeof config &
   typeof distribution &
   typeof output &
   typeof content &
-  typeof validation &
-  typeof build &
-  typeof runtime;
+  typeof signing &
+  typeof building &
+  typeof running;
 
 export type SettingName = keyof Table;
 

@@ -189,7 +189,7 @@ describe('names', () => {
     expect(config.CacheDirectory).toBe('/project/mkimg.cache');
     expect(config.BuildDirectory).toBe('/project/mkimg.builddir');
     expect(config.RepartDirectories).toEqual(['/project/mkimg.repart']);
-    expect(config.Credentials).toEqual({ 'a.b': { file: '/project/mkimg.credentials/a.b' } });
+    expect(config.Credentials).toEqual([{ name: 'a.b', file: '/project/mkimg.credentials/a.b' }]);
     expect(main.originOf('ImageVersion')).toEqual({ kind: 'path', path: '/project/mkimg.version' });
   });
 
@@ -322,7 +322,7 @@ describe('defaults', () => {
     const { config } = await image({ 'mkimg.conf': '[Output]\nFormat=tar\nImageId=a\nImageVersion=2\n' });
     expect([config.CompressOutput, config.Output, config.Release]).toEqual(['zstd', 'a_2', 'bookworm']);
     expect(config.BuildSources).toEqual([{ source: '/project', target: '' }]);
-    expect([config.Initrds, config.Seed, config.ToolsTree]).toEqual([undefined, undefined, undefined]);
+    expect([config.Initrds, config.Seed, config.ToolsTree]).toEqual([[], undefined, undefined]);
   });
 
   it('take the release of the host only from the same distribution', async () => {
