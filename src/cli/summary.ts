@@ -1,9 +1,12 @@
+import type { Json } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import type { Project, ResolvedImage } from '../config/project.ts';
 import { projectJson } from '../config/project-json.ts';
 import type { SettingRow } from '../config/settings/table.ts';
 import { settingRows } from '../config/settings/table.ts';
 import { describeOrigin } from './diagnostics.ts';
+import { showSecretsOption, showsSecrets } from './secrets.ts';
+import { describedImages, imageOption } from './session/images.ts';
 import { readProject } from './session/project.ts';
 import type { Verb } from './verb.ts';
 
@@ -11,6 +14,8 @@ export interface SummaryOptions {
   /** Say where each value came from. */
   readonly origin: boolean;
   readonly revealSecrets: boolean;
+  /** Those to show; by default all of the project, that of the tools tree among them. */
+  readonly images?: readonly ResolvedImage[];
 }
 
 const nameWidth = 26;
@@ -20,22 +25,20 @@ export const summaryVerb: Verb = {
   summary: 'Show the settings that are in effect',
   doc: `Prints each image with the settings that differ from their defaults, and those that are worth knowing in any case.
 \`--json\` prints all settings in the form that mkosi uses (\`mkimg schema\` describes it), \`--origin\` adds where each value came
-from. Passwords and the like are shown as \`***\`. Nothing is run.`,
+from, and \`--image\` picks one image. Passwords and the like are shown as \`***\`. Nothing is built.`,
   answers: true,
   options: [
     { name: 'origin', takesValue: false, summary: 'Say where each value came from' },
-    {
-      name: 'show-secrets',
-      takesValue: false,
-      summary: 'Show passwords and credentials (also MKIMG_SHOW_SECRETS=1)',
-    },
+    imageOption,
+    showSecretsOption,
   ],
   run: async (context) => {
     const project = await readProject(context);
     const { extra, json } = context.options;
     const options = {
       origin: extra['origin'] !== undefined,
-      revealSecrets: extra['show-secrets'] !== undefined || process.env['MKIMG_SHOW_SECRETS'] === '1',
+      revealSecrets: showsSecrets(context),
+      images: describedImages(project, context),
     };
     context.print(json ? summaryJson(project, options) : summaryText(project, options));
     return 0;
@@ -45,19 +48,33 @@ from. Passwords and the like are shown as \`***\`. Nothing is run.`,
 /** The resolved configuration in mkosi's shape, indented; with `origin`, each image also has `Origins`. */
 export function summaryJson(project: Project, options: SummaryOptions): string {
   const { Images, Tools } = projectJson(project, options);
-  const withOrigins = options.origin
-    ? Images.map((json, index) => ({ ...json, Origins: originsJson(project.images[index]) }))
-    : Images;
-  return JSON.stringify({ Images: withOrigins, Tools }, undefined, 4);
+  const wanted = (image: ResolvedImage): boolean => options.images?.includes(image) ?? true;
+  const withOrigins = (image: ResolvedImage, json: ImageJson): ImageJson =>
+    options.origin ? { ...json, Origins: originsJson(image) } : json;
+  const images = project.images.flatMap((image, index) =>
+    wanted(image) ? [withOrigins(image, Images[index] ?? {})] : [],
+  );
+  const { tools } = project;
+  const isToolsWanted = tools !== undefined && Tools !== null && wanted(tools);
+  return JSON.stringify(
+    { Images: images, Tools: isToolsWanted ? withOrigins(tools, Tools) : null },
+    undefined,
+    4,
+  );
 }
+
+type ImageJson = Readonly<Record<string, Json>>;
 
 /** What differs from the defaults, and what is worth knowing in any case, by section. */
 export function summaryText(project: Project, options: SummaryOptions): string {
-  return project.images.flatMap((image) => imageLines(image, options)).join('\n');
+  const images = options.images ?? [
+    ...(project.tools === undefined ? [] : [project.tools]),
+    ...project.images,
+  ];
+  return images.map((image) => imageLines(image, options).join('\n')).join('\n\n');
 }
 
-function originsJson(image: ResolvedImage | undefined): Readonly<Record<string, readonly string[]>> {
-  if (image === undefined) return {};
+function originsJson(image: ResolvedImage): Readonly<Record<string, readonly string[]>> {
   const set = settingRows.filter(({ name }) => image.resolved(name).entries.length > 0);
   return Object.fromEntries(
     set.map(({ name }) => [name, image.resolved(name).entries.map(({ origin }) => originText(origin))]),

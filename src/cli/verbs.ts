@@ -1,8 +1,10 @@
 import { buildVerb } from './build.ts';
 import { cacheVerb } from './cache.ts';
+import { catConfigVerb } from './cat-config.ts';
 import { cleanVerb } from './clean.ts';
 import { completionVerb } from './completion.ts';
 import { documentationVerb } from './documentation.ts';
+import { explainVerb } from './explain.ts';
 import { helpVerb } from './help.ts';
 import { initVerb } from './init.ts';
 import { initrdVerb } from './initrd.ts';
@@ -18,6 +20,8 @@ import type { Verb } from './verb.ts';
 export const verbs: readonly Verb[] = [
   buildVerb,
   summaryVerb,
+  explainVerb,
+  catConfigVerb,
   planVerb,
   qemuVerb(runtimeHooks),
   testVerb(runtimeHooks),

@@ -9,7 +9,8 @@ export interface Fact {
   readonly text: string;
 }
 
-const scopes: Readonly<Record<Scope, string>> = {
+/** What each scope means, in a few words. */
+export const scopes: Readonly<Record<Scope, string>> = {
   local: 'the image that sets it',
   universal: 'all images; the main image decides',
   multiversal: 'all images and the tools tree; the main image decides',

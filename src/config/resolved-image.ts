@@ -25,6 +25,8 @@ export interface ResolvedImage {
   readonly environment: Readonly<Record<string, string>>;
   /** A value with the place of each of its items. */
   resolved(setting: SettingName): Resolved;
+  /** What the value would be if nobody had set it. */
+  defaultOf(setting: SettingName): unknown;
   /** The value is the same as if nobody had set it. */
   isDefault(setting: SettingName): boolean;
   /**
@@ -59,6 +61,7 @@ export function finishImage(loading: ImageLoading, changed: ChangedValues = new 
     config,
     environment: { ...readEnvironmentFiles(loading, config), ...config.Environment },
     resolved,
+    defaultOf: (setting) => fallback(loading.values, settingRow(setting), context),
     isDefault: (setting) => {
       const row = settingRow(setting);
       const [shown, usual] = [resolved(setting).value, fallback(loading.values, row, context)];

@@ -36,6 +36,11 @@ function imageSchema(): Json {
     properties: {
       Image: { description: "The image's name.", type: 'string' },
       ...Object.fromEntries(settingRows.map((row) => [row.name, settingSchema(row)])),
+      Files: {
+        description: 'Configuration files that count, in the order in which they were read.',
+        type: 'array',
+        items: { type: 'string' },
+      },
       Origins: {
         description: 'With --origin: where the items of each value that somebody set came from.',
         type: 'object',
@@ -43,7 +48,7 @@ function imageSchema(): Json {
         additionalProperties: { type: 'array', items: { type: 'string' } },
       },
     },
-    required: ['Image', ...names],
+    required: ['Image', ...names, 'Files'],
     additionalProperties: false,
   };
 }

@@ -12,6 +12,12 @@ export const imageOption: VerbOption = {
   summary: 'The image of the project to act on; main when it is not given',
 };
 
+/** The same choice as an argument for another run of mkimg. */
+export function imageFlag({ options }: Pick<VerbContext, 'options'>): readonly string[] {
+  const name = options.extra[imageOption.name];
+  return name === undefined ? [] : [`--${imageOption.name}=${name}`];
+}
+
 /** The images that are built for their own sake: the default initrd and the tools are made where something needs them. */
 export function buildableImages({ images }: Pick<Project, 'images'>): readonly ResolvedImage[] {
   return images.filter(({ name }) => name !== 'default-initrd' && name !== 'tools');
