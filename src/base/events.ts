@@ -62,6 +62,16 @@ export type RunEvent =
       readonly tool: string;
       readonly argv: readonly string[];
     }
+  /** A program came to its end; it began so many milliseconds (with fractions) before. */
+  | {
+      readonly type: 'tool-finished';
+      readonly step?: string;
+      readonly tool: string;
+      readonly argv: readonly string[];
+      readonly milliseconds: number;
+      /** Absent when a signal ended it. */
+      readonly exitCode?: number;
+    }
   | {
       readonly type: 'note';
       readonly level: 'info' | 'warning';

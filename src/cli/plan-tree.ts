@@ -27,7 +27,8 @@ export function planText(plan: Plan, { statuses, needed }: Evaluation): string {
   const drawing: Drawing = {
     steps: new Map(plan.steps.map((step) => [step.id, step])),
     word: (id) => stateWord(statuses.get(id), needed.includes(id)),
-    shown: new Set(),
+    taken: new Set(),
+    drawn: new Set(),
     rows: [],
   };
   const lines: string[] = [];
@@ -56,31 +57,47 @@ interface Row {
 
 interface Drawing {
   readonly steps: ReadonlyMap<StepId, Step>;
-  readonly shown: Set<StepId>;
+  readonly taken: Set<StepId>;
+  readonly drawn: Set<StepId>;
   readonly rows: Row[];
   word(id: StepId): string;
 }
 
 /** A step and all that it takes; `indent` stands before each of its lines. */
 function drawSpine(start: StepId, indent: string, drawing: Drawing): void {
-  let first = true;
-  for (let id: StepId | undefined = start; id !== undefined; first = false) {
-    const step = drawing.steps.get(id);
-    if (step === undefined) throw new Error(`internal: no step named ${id}`);
-    const isKnown = drawing.shown.has(id);
-    const lead = first && indent !== '' ? `${indent.slice(0, -2)}├ ` : indent;
-    const label = step.label.replace(/^[^:]*: /, '');
-    drawing.rows.push({
-      word: drawing.word(id),
-      text: lead + id,
-      label: isKnown ? '(see above)' : label,
-    });
-    if (isKnown) return;
-    drawing.shown.add(id);
-    const sources = sourcesOf(step);
-    for (const side of sources.slice(0, -1)) drawSpine(side, `${indent}│ `, drawing);
-    id = sources.at(-1);
+  const spine = spineFrom(start, drawing);
+  for (const [index, { id, isNew, sides, label }] of spine.entries()) {
+    const lead = index === 0 && indent !== '' ? `${indent.slice(0, -2)}├ ` : indent;
+    const place = drawing.drawn.has(id) ? '(see above)' : '(see below)';
+    drawing.rows.push({ word: drawing.word(id), text: lead + id, label: isNew ? label : place });
+    if (!isNew) continue;
+    drawing.drawn.add(id);
+    for (const side of sides) drawSpine(side, `${indent}│ `, drawing);
   }
+}
+
+interface Vertebra {
+  readonly id: StepId;
+  readonly label: string;
+  /** What comes in from the side. */
+  readonly sides: readonly StepId[];
+  readonly isNew: boolean;
+}
+
+/** The steps straight down from `start`. All of them are taken before the sides are drawn, which may lead to them too. */
+function spineFrom(start: StepId, { steps, taken }: Drawing): readonly Vertebra[] {
+  const spine: Vertebra[] = [];
+  for (let id: StepId | undefined = start; id !== undefined;) {
+    const step = steps.get(id);
+    if (step === undefined) throw new Error(`internal: no step named ${id}`);
+    const isNew: boolean = !taken.has(id);
+    const sources = sourcesOf(step);
+    const label = step.label.replace(/^[^:]*: /, '');
+    spine.push({ id, label, isNew, sides: sources.slice(0, -1) });
+    taken.add(id);
+    id = isNew ? sources.at(-1) : undefined;
+  }
+  return spine;
 }
 
 function rowTexts(rows: readonly Row[]): string[] {

@@ -34,6 +34,7 @@ async function runSandboxed(options: SandboxOptions, request: RunRequest): Promi
       argv: request.argv,
     });
   }
+  const started = performance.now();
   const result = await runProgram({
     ...(await wrapProgram(spec, [request.tool, ...request.argv], 3)),
     env: {},
@@ -43,6 +44,14 @@ async function runSandboxed(options: SandboxOptions, request: RunRequest): Promi
     events,
     ...(step === undefined ? {} : { step }),
     ...(signal === undefined ? {} : { signal }),
+  });
+  events.emit({
+    type: 'tool-finished',
+    ...(step === undefined ? {} : { step }),
+    tool: request.tool,
+    argv: request.argv,
+    milliseconds: Math.round((performance.now() - started) * 1000) / 1000,
+    ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
   });
   return checked({ mode: options.mode, spec, request, result });
 }

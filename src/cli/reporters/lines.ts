@@ -51,7 +51,9 @@ export function eventLines(event: RunEvent, options: LineOptions): readonly stri
   }
 }
 
-function toolLine(event: Extract<RunEvent, { readonly tool: string }>, paint: Paint): string {
+type ToolEvent = Extract<RunEvent, { readonly type: 'output' | 'command' }>;
+
+function toolLine(event: ToolEvent, paint: Paint): string {
   return event.type === 'command'
     ? paint.weak(`+ ${shellCommand([event.tool, ...event.argv])}`)
     : `${paint.weak(`${printable(event.tool)}:`)} ${printable(event.line)}`;
