@@ -4,6 +4,7 @@ import type { Diagnostic } from '../base/diagnostic.ts';
 import { ConfigurationError, isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { flagRows } from '../config/settings/table.ts';
+import { limitOrphan } from '../sandbox/namespace.ts';
 import type { Command } from './arguments.ts';
 import { parseArguments } from './arguments.ts';
 import { describeOrigin, excerptOf, formatDiagnostics } from './diagnostics.ts';
@@ -111,6 +112,7 @@ function abortOnSignals(abort: AbortController): Disposable {
     const handler = (): void => {
       first ??= performance.now();
       abort.abort(interruption(`interrupted by ${signal}`));
+      limitOrphan();
       if (performance.now() - first < sameWishMilliseconds) return;
       process.removeListener(signal, handler);
       process.kill(process.pid, signal);

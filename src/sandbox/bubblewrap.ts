@@ -56,7 +56,8 @@ export function bubblewrapArgv(spec: SandboxSpec, fds: BubblewrapDescriptors): s
     ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', 'localhost'],
     spec.network ? [] : ['--unshare-net'],
     droppedCapabilities.flatMap((capability) => ['--cap-drop', capability]),
-    ['--die-with-parent', '--new-session'],
+    // No --new-session: the starters make a session for each sandbox, and its processes must stay in the group that is killed.
+    ['--die-with-parent'],
     fds.seccomp === undefined ? [] : ['--seccomp', String(fds.seccomp)],
     ['--chdir', spec.workingDirectory ?? '/'],
     environmentArgv(spec),

@@ -50,12 +50,10 @@ function ending(request: RunRequest, result: ProgramResult): Ending {
 
 /**
  * A command line for a terminal that opens a shell in the same sandbox, as the user who runs mkimg. Mounts that only
- * mkimg's own namespace has are made again. The seccomp filter is left out, for it would need a descriptor, and the new
- * session, which would take job control away from the shell.
+ * mkimg's own namespace has are made again. The seccomp filter is left out, for it would need a descriptor.
  */
 export function reenterCommand(mode: PrivilegeMode, spec: SandboxSpec): string {
-  const argv = bubblewrapArgv(spec, {}).filter((argument) => argument !== '--new-session');
-  const sandbox = shellCommand([...argv, 'sh']);
+  const sandbox = shellCommand([...bubblewrapArgv(spec, {}), 'sh']);
   const remounts = remountCommands(seenPaths(spec));
   if (remounts.length === 0) {
     return mode === 'root' ? sandbox : `${shellCommand(namespaceArgv(mode))} ${sandbox}`;

@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { LineSplitter, Ring } from './lines.ts';
+import { signalGroup } from './process.ts';
 import { printable } from './text.ts';
 import type { SandboxSpec } from './types.ts';
 import { wrapProgram } from './wrapping.ts';
@@ -37,7 +38,7 @@ export interface LongRunning extends AsyncDisposable {
   /** This process's ends of the sockets, in order. */
   readonly sockets: readonly Socket[];
   readonly ended: Promise<ProgramEnd>;
-  /** Ends the program at once. bwrap dies with this process, and everything in the sandbox with bwrap. */
+  /** Ends the program and everything in its sandbox at once. */
   kill(): void;
 }
 
@@ -81,7 +82,12 @@ export async function startLongRunning(request: LongRunningRequest): Promise<Lon
     await readStderr;
     return { exitCode: end.exitCode ?? 128 + signalNumber(end.signal), stderr: ring.values() };
   })();
-  const kill = (): void => void subprocess.kill('SIGKILL');
+  const killAll = (): void => signalGroup(pid, 'SIGKILL');
+  // What bwrap began in its last moment.
+  subprocess.once('exit', killAll);
+  const kill = (): void => {
+    if (subprocess.exitCode === null && subprocess.signalCode === null) killAll();
+  };
   return {
     sockets: Array.from({ length: sockets }, (_, index) => connected(subprocess.stdio[firstSocket + index])),
     ended,

@@ -190,25 +190,43 @@ export interface Reexecution {
   readonly args: readonly string[];
 }
 
+/** Asking for the signal comes too late where the outer process ended before; then this one's parent is another. */
+const endWithParent = '[ "$PPID" = "$1" ] || exit 1; shift';
+
 /**
  * Every sandbox gets the machine's own device nodes. As the machine's root a program could change their modes and owners
  * for everybody (`cp -p FILE /dev/null` does), so they are mounted read-only first; that keeps nobody from writing to them.
  */
 const guardDevices =
-  'for d in full null random tty urandom zero; do mount --bind --options ro "/dev/$d" "/dev/$d" 2>/dev/null; done; exec "$@"';
+  'for d in full null random tty urandom zero; do mount --bind --options ro "/dev/$d" "/dev/$d" 2>/dev/null; done';
 
 /**
  * Runs mkimg again inside its namespace, on the same terminal, and resolves with its exit code (128 + n when signal n
- * ended it). The inner process dies with this one, and its tools die with it, so a `kill -9` leaves nothing running.
+ * ended it). When this process dies, the inner one gets SIGTERM; see limitOrphan().
  */
 export async function enterNamespace({ mode, main, args }: Reexecution): Promise<number> {
+  const script = [endWithParent, ...(mode === 'root' ? [guardDevices] : []), 'exec "$@"'];
   return runAttached({
     argv: [
       ...namespaceArgv(mode),
-      ...(mode === 'root' ? ['sh', '-c', guardDevices, 'sh'] : []),
-      ...['setpriv', '--pdeathsig', 'KILL', '--'],
+      ...['setpriv', '--pdeathsig', 'TERM', '--'],
+      ...['sh', '-c', script.join('; '), 'sh', String(process.pid)],
       ...[process.execPath, ...process.execArgv, main, ...args],
     ],
     env: { ...process.env, [marker]: mode, [callerMark]: String(callerUid()) },
   });
+}
+
+const parent = process.ppid;
+/** Milliseconds that the inner process has to clear up after the outer one died. */
+const clearingUp = 30_000;
+
+/**
+ * For the inner process's signal handler, which ends the build in order, after a `kill -9` of the outer process too: only
+ * a process that knows its tools ends all of them. (bwrap's --die-with-parent holds only from the moment that bwrap has
+ * asked for it, a part of a second after its start.) An orphan that hangs then is killed, and its tools with it.
+ */
+export function limitOrphan(): void {
+  if (currentMode() === undefined || process.ppid === parent) return;
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), clearingUp).unref();
 }

@@ -228,7 +228,8 @@ async function conclude({ pid, signal, output, exit }: Conclusion): Promise<Prog
   }
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/** Signals a program that was started with a process group of its own, and all that it started; none left is fine. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {

@@ -15,7 +15,7 @@ const isolation = [
   ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', 'localhost', '--unshare-net'],
   ...['--cap-drop', 'CAP_SYS_BOOT', '--cap-drop', 'CAP_SYS_MODULE'],
   ...['--cap-drop', 'CAP_SYS_RAWIO', '--cap-drop', 'CAP_SYS_TIME'],
-  ...['--die-with-parent', '--new-session'],
+  ...['--die-with-parent'],
 ];
 const environment = [
   ...['--clearenv', '--setenv', 'HOME', '/root', '--setenv', 'LANG', 'C.UTF-8', '--setenv', 'PATH'],
