@@ -28,7 +28,8 @@ Made by \`npm run docs\` from the table of settings; change the table, not this 
 Settings have the names and meanings that they have in mkosi. Each can be given in a file, below the header of its section,
 or as a flag. Lists grow with each assignment; an empty one drops what stood before. \`mkimg summary --origin\` shows the
 values of a project and where each comes from, \`mkimg explain SETTING\` how a value came about, and
-\`mkimg documentation SETTING\` what stands here.
+\`mkimg documentation SETTING\` what stands here. Settings without effect yet are understood, checked and shown; a build
+says which of them it leaves out.
 `;
 
 /** The reference of all settings as Markdown, by section: docs/settings.md. */
@@ -36,7 +37,7 @@ export function settingsReference(): string {
   const sections = [...new Set(settingRows.map(({ section }) => section))];
   const parts = sections.flatMap((section) => {
     const rows = settingRows.filter((row) => row.section === section);
-    const head = '| setting | what it is | value | default | holds for |\n|---|---|---|---|---|';
+    const head = '| setting | what it is | value | default | holds for | effect |\n|---|---|---|---|---|---|';
     return [`## [${section}]\n\n${head}\n${rows.map(indexLine).join('\n')}\n`, ...rows.map(settingReference)];
   });
   return [introduction, ...parts].join('\n');
@@ -47,7 +48,14 @@ function indexLine(row: SettingRow): string {
   const kind = /^(?:list of )?one of /.test(setting.codec.kind)
     ? setting.codec.kind.replace(/one of .*/, 'word')
     : setting.codec.kind;
-  const cells = [`[${name}=](#${name.toLowerCase()})`, setting.summary, kind, defaultOf(row), setting.scope];
+  const cells = [
+    `[${name}=](#${name.toLowerCase()})`,
+    setting.summary,
+    kind,
+    defaultOf(row),
+    setting.scope,
+    setting.effect === 'later' ? 'not yet' : 'yes',
+  ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
@@ -71,6 +79,7 @@ export function settingFacts(row: SettingRow): readonly Fact[] {
     'Picked up from': setting.implicit?.map(implicitFile).join(', '),
     Specifier: setting.specifier === undefined ? undefined : `\`%${setting.specifier}\``,
     'In [Match]': setting.match === undefined ? undefined : 'yes',
+    Effect: setting.effect === 'later' ? 'none yet' : undefined,
     'Older names': setting.oldNames?.map((old) => `\`${old}=\``).join(', '),
   };
   return Object.entries(facts).flatMap(([label, text]) => (text === undefined ? [] : [{ label, text }]));
