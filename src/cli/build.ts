@@ -2,6 +2,7 @@ import type { StepId } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
+import type { ResolvedImage } from '../config/project.ts';
 import type { EngineEnvironment } from '../engine/environment.ts';
 import { explainFault } from '../engine/faults.ts';
 import { emitArtifacts, prepareOutputDirectory } from '../engine/publish.ts';
@@ -10,6 +11,8 @@ import { outputSteps } from '../plan/step.ts';
 import { currentMode } from '../sandbox/namespace.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { reenter } from './session/command-line.ts';
+import { imagesToSync, runImageScripts } from './session/host-scripts.ts';
+import { imageOption } from './session/images.ts';
 import { withPlaces } from './session/places.ts';
 import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
@@ -22,7 +25,7 @@ export const buildVerb: Verb = {
   name: 'build',
   summary: 'Build the image, as far as it is not up to date',
   doc: `Plans the images, takes from the cache what is still valid, runs the other steps and puts the outputs into the output
-directory, complete or not at all. Without a change it answers in a moment. \`-f\` makes the outputs again, \`-ff\` everything
+directory, complete or not at all. Without a change it answers in a moment. With \`--image\`, only that image of the project is built, and what it needs. \`-f\` makes the outputs again, \`-ff\` everything
 that the images are made of. Words after \`--\` go to build scripts.`,
   options: [
     {
@@ -31,20 +34,43 @@ that the images are made of. Words after \`--\` go to build scripts.`,
       summary: 'Ask the repositories for news, however fresh what is known',
     },
     { name: 'explain', takesValue: false, summary: 'Say of each step why it runs or need not' },
+    imageOption,
   ],
   run: runBuild,
 };
 
 /** Builds what is not up to date; enters a namespace first when there is something to do. */
 export async function runBuild(context: VerbContext): Promise<number> {
-  const session = await openBuildSession(context);
+  let session = await openBuildSession(context);
   try {
+    const exitCode = await syncSources(session, context);
+    if (exitCode !== undefined) return exitCode;
+    // What the scripts have fetched counts from here on.
+    if (imagesToSync(wantedOf(session)).length > 0) session = await openBuildSession(context);
     return await runSession(session, context);
   } catch (error) {
     const { environment, image } = session;
     const fault = await explainFault(error, environment.store.layout.root, image.config.OutputDirectory);
     throw withPlaces(fault, session.images);
   }
+}
+
+/** The images that are built, without default initrds. */
+function wantedOf({ images, targets }: BuildSession): readonly ResolvedImage[] {
+  return images.filter(({ name }) => targets.has(name));
+}
+
+/** SyncScripts= of all images, before any of them is built. Returns the exit code of the mkimg that did it all instead. */
+async function syncSources(session: BuildSession, context: VerbContext): Promise<number | undefined> {
+  const images = imagesToSync(wantedOf(session));
+  if (images.length === 0) return undefined;
+  if (currentMode() === undefined) return reenter(session.privileges, context);
+  const place = {
+    mode: session.privileges.mode,
+    staging: session.environment.store.layout.staging,
+  };
+  for (const image of images) await runImageScripts('sync', image, { place, context });
+  return undefined;
 }
 
 async function runSession(session: BuildSession, context: VerbContext): Promise<number> {

@@ -10,6 +10,8 @@ import type { Machine } from '../qemu/machines/machine.ts';
 import { chooseMachineTools } from '../qemu/tools.ts';
 import type { VmHost } from '../qemu/vm.ts';
 import type { ToolsRoot } from '../sandbox/types.ts';
+import { settingRows } from '../config/settings/table.ts';
+import { selectImage } from './session/images.ts';
 import { checkValues, readProject } from './session/project.ts';
 import type { VerbContext } from './verb.ts';
 
@@ -52,12 +54,21 @@ export async function withMachine(
     const exitCode = await hooks.build({ ...context, rest: [] });
     if (exitCode !== 0) return exitCode;
   }
-  const { main } = await readProject(context);
-  if (main.config.Format === 'directory') {
+  const project = await readProject(context);
+  const image = selectImage(project, context);
+  if (image.config.Format === 'directory') {
     const exitCode = await hooks.reenter(context);
     if (exitCode !== undefined) return exitCode;
   }
-  return use(await prepareMachine(main, context, hooks));
+  return use(await prepareMachine(runnable(image, project.main), context, hooks));
+}
+
+/** How a machine is to be is a matter of the main image, unless another image says so itself. */
+function runnable(image: ResolvedImage, main: ResolvedImage): ResolvedImage {
+  const taken = settingRows
+    .filter(({ section, name }) => section === 'Runtime' && image.isDefault(name))
+    .map(({ name }) => [name, main.config[name]] as const);
+  return image === main ? image : { ...image, config: { ...image.config, ...Object.fromEntries(taken) } };
 }
 
 async function prepareMachine(

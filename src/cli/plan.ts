@@ -5,6 +5,7 @@ import { evaluate } from '../engine/evaluate.ts';
 import type { Plan, Step } from '../plan/step.ts';
 import { planDot } from './plan-dot.ts';
 import { planText } from './plan-tree.ts';
+import { imageOption } from './session/images.ts';
 import { openBuildSession } from './session/session.ts';
 import type { Verb } from './verb.ts';
 import type { Answer } from './why/answer.ts';
@@ -22,6 +23,7 @@ output and names what changed since the last build: files, settings with their l
   options: [
     { name: 'why', takesValue: true, summary: 'Name what changed since a step or an output was last made' },
     { name: 'dot', takesValue: false, summary: 'Print the graph in the language of Graphviz' },
+    imageOption,
   ],
   run: async (context) => {
     const session = await openBuildSession(context);

@@ -7,6 +7,7 @@ import { runVm } from '../qemu/run.ts';
 import { selectAccelerator } from '../qemu/test-image.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
 import { withMachine } from './machine.ts';
+import { imageOption } from './session/images.ts';
 import { rawTerminal, terminalShape } from './raw-terminal.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
@@ -19,7 +20,7 @@ export function qemuVerb(hooks: RuntimeHooks): Verb {
     doc: `Boots the image that was built, with its console on this terminal; Ctrl-A X ends the machine. With \`-f\` it is
 built first. The exit code is QEMU's, which the guest may choose.`,
     answers: true,
-    options: [],
+    options: [imageOption],
     run: (context) => withMachine(context, hooks, (prepared) => run(prepared, context)),
   };
 }

@@ -5,6 +5,7 @@ import { testImage } from '../qemu/test-image.ts';
 import { printable } from '../sandbox/text.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
 import { withMachine } from './machine.ts';
+import { imageOption } from './session/images.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 /** `mkimg test`: boots the image and tells whether it came up without a fault. */
@@ -15,7 +16,10 @@ export function testVerb(hooks: RuntimeHooks): Verb {
     doc: `Boots the image without a terminal, waits until systemd says that it is up, and shuts it down. Exit code 1 if it does
 not come up in time or if units failed; the report names them and shows the end of the console.`,
     answers: true,
-    options: [{ name: 'timeout', takesValue: true, summary: 'Seconds until the boot counts as failed' }],
+    options: [
+      { name: 'timeout', takesValue: true, summary: 'Seconds until the boot counts as failed' },
+      imageOption,
+    ],
     run: async (context) => {
       const timeoutSeconds = parseTimeout(context.options.extra['timeout']);
       return await withMachine(context, hooks, (prepared) => run(prepared, context, timeoutSeconds));

@@ -10,6 +10,7 @@ import type { ToolsRoot } from '../sandbox/types.ts';
 import { runBuild } from './build.ts';
 import type { RuntimeHooks } from './machine.ts';
 import { reenter, siblingCommand } from './session/command-line.ts';
+import { imageFlag } from './session/images.ts';
 import { planFacts } from './session/facts.ts';
 import type { ToolsProfile } from './session/project.ts';
 import { readTools } from './session/project.ts';
@@ -122,5 +123,5 @@ async function makeTools(session: Session, plan: Plan, context: VerbContext): Pr
 async function buildFirst(context: VerbContext): Promise<number> {
   if (currentMode() !== undefined) return runBuild(context);
   const { privileges } = await openSession(context);
-  return reenter(privileges, context, siblingCommand(context, ['build']));
+  return reenter(privileges, context, siblingCommand(context, ['build', ...imageFlag(context)]));
 }

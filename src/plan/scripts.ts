@@ -1,5 +1,6 @@
 import type { HostPath } from '../base/brand.ts';
 import { basename } from 'node:path';
+import type { BuildableConfig } from '../config/project.ts';
 import { architectures } from '../distro/architectures.ts';
 import type { PlannedImage } from './image.ts';
 import type { Chain } from './tree.ts';
@@ -68,7 +69,7 @@ export function scriptSettings(
     phase,
     scripts: config[settingOfPhase[phase]].map(scriptEntry),
     arguments: phase === 'build' ? image.buildArguments : argumentsOfPhase[phase],
-    environment: scriptEnvironment(image),
+    environment: scriptVariables(config, image.environment),
     network: phase === 'prepare' || (config.WithNetwork && phase !== 'postoutput'),
     sources: image.buildSources,
     ...(config.BuildSourcesEphemeral === 'no'
@@ -86,8 +87,11 @@ function scriptEntry(path: HostPath): ScriptSettings['scripts'][number] {
   return { file: { $host: path }, chroot: name.endsWith('.chroot'), name };
 }
 
-function scriptEnvironment(image: PlannedImage): Readonly<Record<string, string>> {
-  const { config } = image;
+/** What scripts of all kinds find in their environment about the image. */
+export function scriptVariables(
+  config: BuildableConfig,
+  environment: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   const { debian, efi } = architectures[config.Architecture];
   return {
     DISTRIBUTION: config.Distribution,
@@ -101,6 +105,6 @@ function scriptEnvironment(image: PlannedImage): Readonly<Record<string, string>
     WITH_DOCS: config.WithDocs ? '1' : '0',
     WITH_TESTS: config.WithTests ? '1' : '0',
     WITH_NETWORK: config.WithNetwork ? '1' : '0',
-    ...image.environment,
+    ...environment,
   };
 }

@@ -57,7 +57,8 @@ export function placesEnvironment({
   };
 }
 
-const callerVariables = { MKOSI_CONFIG: configFile, MKOSI_UID: '0', MKOSI_GID: '0' } as const;
+/** The configuration, and who called mkimg. */
+export const callerVariables = { MKOSI_CONFIG: configFile, MKOSI_UID: '0', MKOSI_GID: '0' } as const;
 
 /** Scripts of this kind see the directory of artifacts. */
 export function hasOutput(phase: ScriptPhase): boolean {

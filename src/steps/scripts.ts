@@ -2,6 +2,7 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
+import type { Origin } from '../base/diagnostic.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { Opened } from '../plan/step.ts';
 import type { ScriptSettings } from '../plan/vocabulary.ts';
@@ -139,16 +140,29 @@ async function runScript(one: OneScript, context: BuildContext): Promise<void> {
   try {
     await context.sandbox.run(request);
   } catch (error) {
-    if (!(error instanceof MkimgError) || error.code !== 'tool-failed') throw error;
-    const named = (text: string): string => text.replace(request.tool, script.file.path);
-    throw new MkimgError('script-failed', named(error.message), {
-      ...(error.hint === undefined ? {} : { hint: named(error.hint) }),
-      ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
-      ...(context.origin === undefined ? {} : { origin: context.origin }),
-      tail: error.tail,
-      cause: error,
-    });
+    const { origin } = context;
+    throw explainScriptFailure(error, { tool: request.tool, script: script.file.path, origin });
   }
+}
+
+interface FailedScript {
+  /** How the script is called in its sandbox. */
+  readonly tool: string;
+  readonly script: HostPath;
+  readonly origin?: Origin | undefined;
+}
+
+/** Names the user's script where a failed run names its place in the sandbox. */
+export function explainScriptFailure(error: unknown, { tool, script, origin }: FailedScript): unknown {
+  if (!(error instanceof MkimgError) || error.code !== 'tool-failed') return error;
+  const named = (text: string): string => text.replace(tool, script);
+  return new MkimgError('script-failed', named(error.message), {
+    ...(error.hint === undefined ? {} : { hint: named(error.hint) }),
+    ...(error.reenter === undefined ? {} : { reenter: error.reenter }),
+    ...(origin === undefined ? {} : { origin }),
+    tail: error.tail,
+    cause: error,
+  });
 }
 
 /** How a script is run: pure. */

@@ -69,9 +69,6 @@ export function describedImages(project: DescribedProject, context: WithOptions)
 }
 
 /** The images whose outputs a build of `image` brings up to date: it and all of its Dependencies=. */
-export function wantedImages(
-  project: Pick<Project, 'images'>,
-  image: ResolvedImage,
-): readonly ImageName[] {
+export function wantedImages(project: Pick<Project, 'images'>, image: ResolvedImage): readonly ImageName[] {
   return [...dependenciesOf(image, buildableImages(project)), image].map(({ name }) => name);
 }
