@@ -21,6 +21,8 @@ Format=disk
 # Format=disk boots by itself with a kernel, systemd-boot and udev.
 Packages=
     linux-image-amd64
+    login
+    mount
     systemd
     systemd-boot
     systemd-boot-efi
