@@ -1,6 +1,5 @@
 import { Socket } from 'node:net';
 import { finished } from 'node:stream/promises';
-import { execa } from 'execa';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { LineSplitter, Ring } from './lines.ts';
@@ -53,6 +52,8 @@ export async function startLongRunning(request: LongRunningRequest): Promise<Lon
   const wrapped = await wrapProgram(spec, [request.tool, ...request.argv], inputsFd);
   const [file, ...args] = wrapped.argv;
   const terminal = request.terminal ?? 'none';
+  // Loaded late: many verbs start no program, and it is most of what mkimg would load.
+  const { execa } = await import('execa');
   const subprocess = execa(file, args, {
     env: {},
     extendEnv: false,

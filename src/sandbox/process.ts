@@ -3,7 +3,6 @@ import { open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { execa } from 'execa';
 import type { HostPath } from '../base/brand.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
@@ -69,6 +68,8 @@ async function spawn(request: ProgramRequest, target: number | undefined): Promi
   const [file, ...args] = request.argv;
   const descriptors = request.descriptors ?? [];
   const tool = request.tool ?? file;
+  // Loaded late: many verbs start no program, and it is most of what mkimg would load.
+  const { execa } = await import('execa');
   const subprocess = execa(file, args, {
     env: request.env,
     extendEnv: false,
@@ -251,6 +252,8 @@ export interface AttachedRequest {
  */
 export async function runAttached({ argv, env }: AttachedRequest): Promise<number> {
   const [file, ...args] = argv;
+  // Loaded late: many verbs start no program, and it is most of what mkimg would load.
+  const { execa } = await import('execa');
   const subprocess = execa(file, args, {
     env,
     extendEnv: false,
