@@ -1,6 +1,7 @@
 /** What the engine tests run inside the namespaces: `engine-program.ts SCENARIO MODE CACHE SLEEP`; prints one JSON value. */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Json } from '../../src/base/canonical.ts';
 import { hostPath, stepId } from '../../src/base/brand.ts';
 import { MkimgError } from '../../src/base/errors.ts';
@@ -11,6 +12,7 @@ import { execute } from '../../src/engine/executor.ts';
 import { cacheLayout } from '../../src/engine/layout.ts';
 import { overlayMounter } from '../../src/engine/mounter.ts';
 import { prune } from '../../src/engine/prune.ts';
+import { openSharedCache } from '../../src/engine/shared/shared-cache.ts';
 import { openStore } from '../../src/engine/store.ts';
 import type { OpenedTree, Plan, Step, StepKind } from '../../src/plan/step.ts';
 import { currentMode, enterNamespace } from '../../src/sandbox/namespace.ts';
@@ -102,8 +104,12 @@ function planOf(...more: readonly Step[]): Plan {
   return { steps: [...treeSteps, ...more], images: [] };
 }
 
-async function environment(mode: PrivilegeMode, signal: AbortSignal): Promise<EngineEnvironment> {
-  const store = await openStore(cacheLayout(hostPath(cache)));
+async function environment(
+  mode: PrivilegeMode,
+  signal: AbortSignal,
+  directory = cache,
+): Promise<EngineEnvironment> {
+  const store = await openStore(cacheLayout(hostPath(directory)));
   return {
     store,
     catalogue,
@@ -159,7 +165,46 @@ async function trim(mode: PrivilegeMode): Promise<Json> {
   return { removed };
 }
 
-const scenarios: Readonly<Record<string, (mode: PrivilegeMode) => Promise<Json>>> = { layers, hang, trim };
+/** Builds in one cache, then in another that has nothing but what the first has shared. */
+async function shared(mode: PrivilegeMode): Promise<Json> {
+  const plan = planOf(step('list', 'pack-tar', { tree: ref('top') }));
+  const answers: Json[] = [];
+  for (const name of ['first', 'second']) {
+    events.length = 0;
+    const signal = new AbortController().signal;
+    const own = await environment(mode, signal, join(cache, name));
+    const sandbox = createSandbox({ mode, tools: { kind: 'host' }, signal, events: sink });
+    await using others = openSharedCache({
+      ...{ url: pathToFileURL(join(cache, 'shared')), writable: true, store: own.store, events: sink },
+      ...{ signal, sandbox, environment: {} },
+    });
+    const { results } = await execute(plan, { ...own, shared: others }, [stepId('list'), stepId('top')]);
+    await others.finish();
+    if (name === 'second') {
+      // Made anew on the layers that came.
+      await own.store.remove(results.get(stepId('list'))?.key ?? cacheKey());
+      await execute(plan, own, [stepId('list')]);
+    }
+    const list = await own.store.find(results.get(stepId('list'))?.key ?? cacheKey());
+    answers.push({
+      listing: list?.record.meta ?? null,
+      finished: events.flatMap((event) => (event.type === 'step-finished' ? [event.label] : [])),
+      notes: events.flatMap((event) => (event.type === 'note' ? [event.message] : [])),
+    });
+  }
+  return answers;
+}
+
+function cacheKey(): never {
+  throw new Error('the listing was not made');
+}
+
+const scenarios: Readonly<Record<string, (mode: PrivilegeMode) => Promise<Json>>> = {
+  layers,
+  hang,
+  trim,
+  shared,
+};
 
 const mode = currentMode();
 if (mode === undefined) {

@@ -13,7 +13,7 @@ const duration = `54321.${process.pid}`;
 let scratch: HostPath;
 
 beforeAll(async () => {
-  const rooms = ['base', 'engine', 'plan', 'sandbox', 'distro'].map((room) => `src/${room}`);
+  const rooms = ['base', 'engine', 'plan', 'sandbox', 'distro', 'steps/apt'].map((room) => `src/${room}`);
   scratch = await installProgram('mkimg-engine-', [...rooms, 'test/helpers/engine-program.ts']);
   mkdirSync(join(scratch, 'caches'));
   chmodSync(join(scratch, 'caches'), 0o1777);
@@ -73,6 +73,19 @@ describe.each(runners)('as $name', (who) => {
     expect(await run('layers', who, cache)).toMatchObject({ finished: [], mounted: false });
     expect(await run('trim', who, cache)).toEqual({ removed: 4 });
     expect(readdirSync(join(cache, 'store'))).toEqual(['.staging']);
+  });
+
+  test('layers come whole from a shared cache, white-outs, owners and modes included', async () => {
+    const cache = cacheOf('shared');
+    mkdirSync(cache);
+    chmodSync(cache, 0o777);
+    const ids = who.mode === 'single-id' ? '0:0' : '33:42';
+    const listing = ['etc d 0:0 755', `etc/kept f ${ids} 644`, 'var d 0:0 755', 'var/new f 0:0 4755'];
+    const notes = [expect.stringContaining('Storing ') as string];
+    expect(await run('shared', who, cache)).toEqual([
+      { listing, finished: ['base', 'removed', 'top', 'list'], notes },
+      { listing, finished: ['list'], notes: [] },
+    ]);
   });
 
   test('an interrupted build leaves no process, mount or staging directory', async () => {

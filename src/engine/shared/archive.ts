@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { isErrno, MkimgError } from '../../base/errors.ts';
-import type { ArtifactType } from '../../plan/step.ts';
-import type { Sandbox } from '../../sandbox/types.ts';
+import type { Mount, Sandbox } from '../../sandbox/types.ts';
 import type { ToolNeed } from '../../steps/implementation.ts';
 import { SharedCacheFault } from './fault.ts';
+
+/** What an entry of the store consists of: its artifact, and what a step left beside its tree. */
+export type ArchivePart = 'tree' | 'file' | 'files' | 'products';
 
 /** The programs that pack and unpack. */
 export const archiveTools: readonly ToolNeed[] = [
@@ -18,40 +20,44 @@ export const archiveTools: readonly ToolNeed[] = [
 const attributes = ['--acls', '--selinux', '--xattrs', '--xattrs-include=*'] as const;
 
 /**
- * Arguments of GNU tar that pack `/entry/NAME` into `/work/archive`. An overlay's white-outs are devices 0:0 and extended
+ * Arguments of GNU tar that pack the parts of `/entry` into `/work/archive`. An overlay's white-outs are devices 0:0 and extended
  * attributes (user.overlay.*), which are kept like all others; times are kept to the nanosecond, holes are not written.
  */
-export function packArgv(type: ArtifactType): string[] {
+export function packArgv(parts: readonly ArchivePart[]): string[] {
   return [
     ['--create', '--file=/work/archive', '--directory=/entry', '--use-compress-program=zstd -3 -T0 -q'],
     ['--format=posix', '--sort=name', '--numeric-owner', '--sparse'],
     ['--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime'],
     attributes,
-    ['--warning=no-file-ignored', '--', type],
+    ['--warning=no-file-ignored', '--', ...parts],
   ].flat();
 }
 
 /** Arguments of GNU tar that unpack `/work/archive` into `/entry`. */
-export function unpackArgv(type: ArtifactType): string[] {
+export function unpackArgv(parts: readonly ArchivePart[]): string[] {
   return [
     ['--extract', '--file=/work/archive', '--directory=/entry', '--use-compress-program=zstd -q'],
     ['--numeric-owner', '--same-owner', '--preserve-permissions', '--delay-directory-restore'],
     attributes,
-    ['--', type],
+    ['--', ...parts],
   ].flat();
 }
 
 /** Packs an artifact of the store; returns the archive, which is in `work`, an empty directory. */
 export async function packArtifact(
-  artifact: { readonly type: ArtifactType; readonly path: HostPath },
+  { path, parts }: { readonly path: HostPath; readonly parts: readonly [ArchivePart, ...ArchivePart[]] },
   work: HostPath,
   sandbox: Sandbox,
 ): Promise<HostPath> {
+  const [artifact, ...others] = parts;
   await sandbox.run({
     tool: 'tar',
-    argv: packArgv(artifact.type),
+    argv: packArgv(parts),
     mounts: [
-      { source: artifact.path, target: `/entry/${artifact.type}`, mode: 'ro' },
+      { source: path, target: `/entry/${artifact}`, mode: 'ro' },
+      ...others.map((part): Mount => {
+        return { source: hostPath(join(path, '..', part)), target: `/entry/${part}`, mode: 'ro' };
+      }),
       { source: work, target: '/work', mode: 'rw' },
     ],
     env: { TZ: 'UTC' },
@@ -61,13 +67,13 @@ export async function packArtifact(
 }
 
 export interface Unpacking {
-  readonly type: ArtifactType;
+  readonly parts: readonly ArchivePart[];
   /** A directory with nothing but the archive, `archive`. */
   readonly work: HostPath;
   /** An empty directory on the file system of `target`. */
   readonly scratch: HostPath;
-  /** Where the artifact is put; does not exist yet. */
-  readonly target: HostPath;
+  /** Where the parts are put. */
+  readonly entry: HostPath;
 }
 
 /**
@@ -76,13 +82,13 @@ export interface Unpacking {
  * @throws SharedCacheFault
  */
 export async function unpackArtifact(
-  { type, work, scratch, target }: Unpacking,
+  { parts, work, scratch, entry }: Unpacking,
   sandbox: Sandbox,
 ): Promise<void> {
   try {
     await sandbox.run({
       tool: 'tar',
-      argv: unpackArgv(type),
+      argv: unpackArgv(parts),
       mounts: [
         { source: work, target: '/work', mode: 'ro' },
         { source: scratch, target: '/entry', mode: 'rw' },
@@ -94,18 +100,20 @@ export async function unpackArtifact(
     if (error instanceof MkimgError && error.class === 'interrupted') throw error;
     throw new SharedCacheFault('an archive of it cannot be unpacked', { cause: error });
   }
-  const unpacked = join(scratch, type);
-  if (!(await isArtifact(unpacked, type))) {
-    throw new SharedCacheFault('an archive of it does not hold what its record says');
+  for (const part of parts) {
+    const unpacked = join(scratch, part);
+    if (!(await isArtifact(unpacked, part))) {
+      throw new SharedCacheFault('an archive of it does not hold what its record says');
+    }
+    await rename(unpacked, join(entry, part));
   }
-  await rename(unpacked, target);
 }
 
-async function isArtifact(path: string, type: ArtifactType): Promise<boolean> {
+async function isArtifact(path: string, part: ArchivePart): Promise<boolean> {
   try {
     const stats = await lstat(path);
-    if (type === 'file') return stats.isFile();
-    if (type === 'tree' || !stats.isDirectory()) return stats.isDirectory();
+    if (part === 'file') return stats.isFile();
+    if (part !== 'files' || !stats.isDirectory()) return stats.isDirectory();
     const files = await Promise.all((await readdir(path)).map((name) => lstat(join(path, name))));
     return files.every((file) => file.isFile());
   } catch (error) {

@@ -5,6 +5,7 @@ import { hostPath } from '../../base/brand.ts';
 import type { Sandbox } from '../../sandbox/types.ts';
 import { fileDigest } from '../content.ts';
 import type { Entry, Store } from '../store.ts';
+import type { ArchivePart } from './archive.ts';
 import { packArtifact, unpackArtifact } from './archive.ts';
 import { SharedCacheFault } from './fault.ts';
 import type { SharedArchive, SharedRecord } from './shared-record.ts';
@@ -65,15 +66,15 @@ async function takeOver(
   { contentKeyed, progress }: Pulling,
   { store, sandbox, line }: Scene,
 ): Promise<boolean> {
-  const { key, kind, label, type, layers, meta, identity, chain, archive } = record;
+  const { key, kind, label, type, products, layers, meta, identity, chain, archive } = record;
   await requireSpace(store, archive.bytes + record.bytes);
   await using stage = await store.stage();
   const work = await stage.scratch();
   const target = hostPath(join(work, 'archive'));
   const receiving = { ...archive, target, progress: (done: number) => progress(done, archive.bytes) };
   if (!(await receiveContent(contentName(archive.sha256), receiving, line))) return false;
-  const unpacked = hostPath(join(stage.entry, type));
-  await unpackArtifact({ type, work, scratch: await stage.scratch(), target: unpacked }, sandbox);
+  const parts: readonly ArchivePart[] = products ? [type, 'products'] : [type];
+  await unpackArtifact({ parts, work, scratch: await stage.scratch(), entry: stage.entry }, sandbox);
   line.signal.throwIfAborted();
   const draft = { key, kind, label, type, contentKeyed, meta, identity, chain };
   await store.commit(stage, { ...draft, lowerLayers: layers.slice(0, -1) });
@@ -100,10 +101,16 @@ export async function packResult(
   { store, sandbox, line }: Scene,
 ): Promise<PackedResult | undefined> {
   const { record, path } = entry;
-  const { type } = record.artifact;
+  const { artifact } = record;
+  const hasProducts = artifact.type === 'tree' && artifact.products !== undefined;
+  const products: readonly ArchivePart[] = hasProducts ? ['products'] : [];
   const stage = await store.stage();
   try {
-    const file = await packArtifact({ type, path }, await stage.scratch(), sandbox);
+    const file = await packArtifact(
+      { path, parts: [artifact.type, ...products] },
+      await stage.scratch(),
+      sandbox,
+    );
     line.signal.throwIfAborted();
     const archive: SharedArchive = { sha256: await fileDigest(file), bytes: (await stat(file)).size };
     const { directory } = stage;

@@ -2,8 +2,7 @@ import type { Sha256, StepKey } from '../../base/brand.ts';
 import { sha256Digest } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { canonicalJson, isObject } from '../../base/canonical.ts';
-import type { ArtifactType } from '../../plan/step.ts';
-import type { RecordedIdentity, StoreRecord } from '../record.ts';
+import type { RecordedArtifact, RecordedIdentity, StoreRecord } from '../record.ts';
 import { isKey } from '../record.ts';
 
 /** What a shared cache says about one result, under the result's key: where its archive is, and what it holds. */
@@ -12,7 +11,9 @@ export interface SharedRecord {
   readonly key: StepKey;
   readonly kind: string;
   readonly label: string;
-  readonly type: ArtifactType;
+  readonly type: RecordedArtifact['type'];
+  /** A tree with what the step left beside it. */
+  readonly products: boolean;
   /** Bytes in regular files once unpacked. */
   readonly bytes: number;
   /** Trees: keys of the layers, bottom first, this one last; see StoreRecord. */
@@ -38,7 +39,19 @@ const mostLayers = 500;
 /** The text of a record. */
 export function formatSharedRecord(stored: StoreRecord, archive: SharedArchive): string {
   const { key, kind, label, artifact, bytes, layers, meta, identity, chain } = stored;
-  const common = { format: 1, key, kind, label, type: artifact.type, bytes, layers, meta, identity };
+  const products = artifact.type === 'tree' && artifact.products !== undefined;
+  const common = {
+    format: 1,
+    key,
+    kind,
+    label,
+    type: artifact.type,
+    products,
+    bytes,
+    layers,
+    meta,
+    identity,
+  };
   const steps = chain.map((step) => ({ label: step.label, identity: step.identity }));
   return `${canonicalJson({ ...common, chain: steps, archive: { ...archive } })}\n`;
 }
@@ -62,8 +75,8 @@ function isSharedRecord(value: unknown): value is SharedRecord {
     format === 1 &&
     isKey(key) &&
     isName(kind) &&
+    isForm(type, value['products']) &&
     isSize(bytes) &&
-    isType(type) &&
     areLayers(layers, type === 'tree' ? key : undefined) &&
     isIdentity(value) &&
     'meta' in value &&
@@ -72,8 +85,9 @@ function isSharedRecord(value: unknown): value is SharedRecord {
   );
 }
 
-function isType(value: unknown): value is ArtifactType {
-  return value === 'file' || value === 'files' || value === 'tree';
+function isForm(type: unknown, products: unknown): boolean {
+  if (type === 'tree') return typeof products === 'boolean';
+  return (type === 'file' || type === 'files') && products === false;
 }
 
 function areIdentities(value: unknown): boolean {
