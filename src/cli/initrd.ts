@@ -11,7 +11,7 @@ import { scanInitrd } from '../formats/initrd.ts';
 import type { InitrdReport } from '../initrd/check.ts';
 import { reportOn } from '../initrd/check.ts';
 import { unpackingNeeds, unpackInitrd } from '../initrd/unpack.ts';
-import { currentMode, decidePrivileges } from '../sandbox/namespace.ts';
+import { currentMode } from '../sandbox/namespace.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { missingToolsError, probeTools } from '../sandbox/tools.ts';
 import { formatBytes } from './reporters/format.ts';
@@ -21,12 +21,15 @@ import type { Verb, VerbContext } from './verb.ts';
 export const initrdVerb: Verb = {
   name: 'initrd',
   summary: 'Check an initrd by the rules of the kernel: `initrd check FILE`',
+  doc: `Reads an initrd as the kernel does, archive by archive, and tells what is wrong with it. Exit code 1 if a kernel would
+not start from it.`,
+  words: { usage: 'check FILE', choices: ['check'] },
   answers: true,
   options: [],
   run: async (context) => {
     const file = fileToCheck(context);
     // Programs that unpack what is compressed only run in a sandbox.
-    if (currentMode() === undefined) return reenter(await decidePrivileges(), context);
+    if (currentMode() === undefined) return reenter(context);
     const report = await checkInitrd(file, context);
     context.print(context.options.json ? reportJson(report) : reportText(file, report));
     return report.faults.some(({ severity }) => severity === 'error') ? 1 : 0;

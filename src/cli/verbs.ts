@@ -8,6 +8,7 @@ import { explainVerb } from './explain.ts';
 import { helpVerb } from './help.ts';
 import { initVerb } from './init.ts';
 import { initrdVerb } from './initrd.ts';
+import { lintVerb } from './lint.ts';
 import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
 import { schemaVerb } from './schema.ts';
@@ -22,6 +23,7 @@ export const verbs: readonly Verb[] = [
   summaryVerb,
   explainVerb,
   catConfigVerb,
+  lintVerb,
   planVerb,
   qemuVerb(runtimeHooks),
   testVerb(runtimeHooks),

@@ -41,13 +41,9 @@ export function applyLine(
   place: { readonly file: HostPath; readonly position: Position; readonly section: string },
 ): SettingRow | undefined {
   const { position } = place;
+  loading.faults.push(...nameFaults(line, place));
   const row = findSetting(line.key);
-  if (row === undefined) {
-    loading.faults.push(unknownSetting(line, position));
-    return undefined;
-  }
-  if (row.name !== line.key) loading.faults.push(oldName(line, row));
-  if (row.section !== place.section) loading.faults.push(wrongSection(line, row, place));
+  if (row === undefined) return undefined;
   const prohibited = prohibition(loading, row, position);
   if (prohibited !== undefined) {
     loading.faults.push({ ...prohibited, origin: line.keyOrigin });
@@ -56,6 +52,19 @@ export function applyLine(
   const value = trim(expandSpecifiers(loading, line.value, place));
   assignText(loading, value, { row, layer: position.layer, directory: position.directory });
   return row;
+}
+
+/** What is wrong with the name of a line's setting and with the section that it stands in. */
+export function nameFaults(
+  line: ScannedAssignment,
+  place: { readonly position: Pick<Position, 'prefix'>; readonly section: string },
+): readonly Diagnostic[] {
+  const row = findSetting(line.key);
+  if (row === undefined) return [unknownSetting(line, place.position)];
+  return [
+    ...(row.name === line.key ? [] : [oldName(line, row)]),
+    ...(row.section === place.section ? [] : [wrongSection(line, row, place)]),
+  ];
 }
 
 interface Target {
@@ -111,7 +120,10 @@ function clearSetting(loading: ImageLoading, place: SettingPlace, origin: Origin
   loading.history.push({ setting: row.name, layer, kind: 'clear', origin, text: '', entries: [] });
 }
 
-function unknownSetting({ key, keyOrigin: origin }: ScannedAssignment, { prefix }: Position): Diagnostic {
+function unknownSetting(
+  { key, keyOrigin: origin }: ScannedAssignment,
+  { prefix }: Pick<Position, 'prefix'>,
+): Diagnostic {
   const severity = prefix === 'mkosi' ? 'warning' : 'error';
   const ignored = prefix === 'mkosi' ? ' and is ignored' : '';
   const near = closest(
@@ -135,7 +147,7 @@ function oldName({ key, keyOrigin }: ScannedAssignment, { name }: SettingRow): D
 function wrongSection(
   { keyOrigin }: ScannedAssignment,
   row: SettingRow,
-  { position, section }: { readonly position: Position; readonly section: string },
+  { position, section }: { readonly position: Pick<Position, 'prefix'>; readonly section: string },
 ): Diagnostic {
   return fault(position.prefix === 'mkosi' ? 'warning' : 'error', {
     code: 'wrong-section',

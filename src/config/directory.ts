@@ -271,7 +271,8 @@ function includeLoop(path: HostPath, origin: Origin, prefix: Prefix): Diagnostic
   };
 }
 
-function unknownSection({ name, origin }: ScannedSection): Diagnostic {
+/** A section that no file can have. */
+export function unknownSection({ name, origin }: ScannedSection): Diagnostic {
   const known = [...sectionNames, ...conditionSections];
   const near = closest(name, known);
   return {

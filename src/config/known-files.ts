@@ -43,7 +43,7 @@ const laterSuffixes: readonly string[] = [
 ];
 
 /** What editors and package managers leave beside a file. */
-const leftover = /~$|\.(?:bak|old|orig|rej|swp|tmp)$|\.(?:dpkg|rpm)[\w-]*$/;
+export const leftover = /~$|\.(?:bak|old|orig|rej|swp|tmp)$|\.(?:dpkg|rpm)[\w-]*$/;
 
 /** Notes files whose names say that somebody expects them to count, while they do not. */
 export function noteUnusedFiles(loading: ImageLoading, { directory, prefix }: Position): void {

@@ -44,15 +44,23 @@ export async function readProject(context: VerbContext): Promise<Project> {
  * other image makes
  */
 export function checkInputs(images: readonly ResolvedImage[], wanted: readonly ImageName[]): void {
-  const faults = images
+  const faults = inputFaults(images, wanted);
+  const values = images.flatMap((image) => unsupportedValues(image, 'build'));
+  if (faults.length + values.length > 0) throw new ConfigurationError([...values, ...faults]);
+}
+
+/** Files that a build of the wanted images cannot do without, and that neither are there nor made by another image. */
+export function inputFaults(
+  images: readonly ResolvedImage[],
+  wanted: readonly ImageName[],
+): readonly Diagnostic[] {
+  return images
     .filter(({ name }) => wanted.includes(name))
     .flatMap((image) => {
       const isMade = (path: string): boolean => namedOutput(hostPath(path), image.name, images) !== undefined;
       const stat = (path: string): FileFacts | undefined => (isMade(path) ? madeFile : hostFiles.stat(path));
       return missingInputs(image, { ...hostFiles, stat });
     });
-  const values = images.flatMap((image) => unsupportedValues(image, 'build'));
-  if (faults.length + values.length > 0) throw new ConfigurationError([...values, ...faults]);
 }
 
 /** @throws ConfigurationError for values of an image that mkimg has no effect for */

@@ -1,0 +1,128 @@
+import type { HostPath } from '../base/brand.ts';
+import type { Diagnostic, Origin } from '../base/diagnostic.ts';
+import { nameFaults } from './assignments.ts';
+import { prefixOf, unknownSection } from './directory.ts';
+import { explained } from './explanation.ts';
+import type { ConfigFiles } from './files.ts';
+import { lintConditions } from './lint-conditions.ts';
+import type { Project } from './project.ts';
+import { distinct } from './reading.ts';
+import type { ResolvedImage } from './resolved-image.ts';
+import type { ScannedFile } from './scanner.ts';
+import { scan } from './scanner.ts';
+import type { SettingRow } from './settings/table.ts';
+import { conditionSections, findSection, settingRows } from './settings/table.ts';
+import { skippedFiles } from './skipped.ts';
+import { filesBesideDropIns } from './unused.ts';
+
+/**
+ * What can be said against a configuration that was read without errors: lines without effect, items that come twice,
+ * conditions that never hold, and faults in files that do not count at present. A value that equals the default is no
+ * fault: it may be there to be seen.
+ */
+export function lintProject(project: Project, files: ConfigFiles): readonly Diagnostic[] {
+  const images = [...(project.tools === undefined ? [] : [project.tools]), ...project.images];
+  const scans = new Map<HostPath, ScannedFile>();
+  const scanned = (path: HostPath): ScannedFile => {
+    const known = scans.get(path) ?? scan(path, files.read(path));
+    scans.set(path, known);
+    return known;
+  };
+  const findings = images.flatMap((image) => [
+    ...settingRows.flatMap((row) => lintSetting(image, row)),
+    ...lintSkipped(image, files, scanned),
+    ...lintConditions(
+      image,
+      scanned,
+      project.images.map(({ name }) => name),
+    ),
+    ...filesBesideDropIns(image, files),
+  ]);
+  return distinct(findings);
+}
+
+function lintSetting(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
+  return [...idleRemovals(image, row), ...repeatedItems(image, row), ...overridden(image, row)];
+}
+
+function idleRemovals(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
+  return image.resolved(row.name).idleRemovals.map(({ value, origin }) => ({
+    severity: 'warning',
+    code: 'idle-removal',
+    message: `there is no '${row.setting.codec.label(value)}' in ${row.name}= to take back`,
+    origin,
+    hint: 'Remove it, or move it below the line that adds the item.',
+  }));
+}
+
+function repeatedItems(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
+  const { codec } = row.setting;
+  // Only in lists of names does an item say nothing new the second time.
+  if (codec.removable !== true) return [];
+  const first = new Map<string, Origin>();
+  return image.resolved(row.name).entries.flatMap(({ value, origin }): readonly Diagnostic[] => {
+    const name = codec.label(value);
+    const before = first.get(name);
+    if (before === undefined || origin.kind === 'inherited' || isSamePlace(before, origin)) {
+      first.set(name, origin);
+      return [];
+    }
+    const related = [{ message: `'${name}' is here as well`, origin: before }];
+    const message = `'${name}' comes twice in ${row.name}=`;
+    return [{ severity: 'warning', code: 'repeated-item', message, origin, related, hint: 'Remove one.' }];
+  });
+}
+
+/** Assignments that another line of the same file takes the effect of. */
+function overridden(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
+  const assignments = image.assignments.filter(({ setting }) => setting === row.name);
+  if (assignments.length < 2) return [];
+  return explained(image, row, assignments).flatMap(({ assignment, effect, by }): readonly Diagnostic[] => {
+    const { origin } = assignment;
+    if (
+      effect !== 'overridden' ||
+      by === undefined ||
+      fileOf(by) === undefined ||
+      fileOf(by) !== fileOf(origin)
+    )
+      return [];
+    return [
+      {
+        severity: 'warning',
+        code: 'overridden-in-file',
+        message: `this line has no effect: another line of the file decides ${row.name}=`,
+        origin,
+        related: [{ message: 'this one', origin: by }],
+        hint: 'Remove one of them.',
+      },
+    ];
+  });
+}
+
+function fileOf(origin: Origin): string | undefined {
+  return origin.kind === 'file' ? origin.span.file : undefined;
+}
+
+function isSamePlace(left: Origin, right: Origin): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
+/** Sections and names of settings in files that do not count: they will, for another release or with another profile. */
+function lintSkipped(
+  image: ResolvedImage,
+  files: ConfigFiles,
+  scanned: (path: HostPath) => ScannedFile,
+): readonly Diagnostic[] {
+  return skippedFiles(image, files).flatMap(({ path, directory }) => {
+    const file = scanned(path);
+    const position = { prefix: prefixOf(files, directory) ?? 'mkimg' };
+    const lines = file.sections
+      .filter(({ name }) => name !== '' && !conditionSections.some((section) => section === name))
+      .flatMap((section) => {
+        const name = findSection(section.name);
+        if (name === undefined) return [unknownSection(section)];
+        return section.assignments.flatMap((line) => nameFaults(line, { position, section: name }));
+      });
+    return [...file.faults, ...lines];
+  });
+}
