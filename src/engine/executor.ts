@@ -87,6 +87,7 @@ function createRun(
     results: new Map(),
     twins: new Map(),
     unsettled: new Map(),
+    parts: new Map(),
     checks: new Map(),
     times: { hits: 0, ran: 0, millisecondsByKind: new Map() },
     obtain: (id) => {

@@ -17,6 +17,7 @@ import type { StepIdentity } from './key.ts';
 import { hostInputsIn, keyOf } from './key.ts';
 import { productsPath } from './layout.ts';
 import { acquireLock } from './lock.ts';
+import { partStore } from './parts.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
 import type { TreeViews } from './views.ts';
@@ -55,6 +56,8 @@ export interface Run {
   readonly twins: Map<StepKey, Promise<Made>>;
   /** Steps that wrote to their own inputs, so that nobody can tell what they were made from: a mark for their keys. */
   readonly unsettled: Map<StepId, string>;
+  /** Directories of parts by key, each found or made once in a run. */
+  readonly parts: Map<StepKey, Promise<HostPath>>;
   /** Faults of entries by key, each checked once in a run. */
   readonly checks: Map<StepKey, Promise<string | undefined>>;
   readonly times: RunTimes;
@@ -279,6 +282,7 @@ function buildContext(run: Run, { node, opened, work, products }: ContextParts):
     work,
     products,
     packagePool: store.layout.packages,
+    parts: partStore(run),
     metadataCache: store.layout.metadata,
     ...(environment.shared === undefined ? {} : { sharedFiles: environment.shared.files }),
     signal,

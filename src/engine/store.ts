@@ -37,6 +37,8 @@ export interface EntryDraft {
   readonly lowerLayers: readonly StepKey[];
   readonly meta: Json;
   readonly identity: Json;
+  /** Wait until the record is on disk. Default true; what is quickly made again does not need it. */
+  readonly sync?: boolean;
   /** Steps whose changes are in the same layer. */
   readonly chain?: readonly RecordedIdentity[];
 }
@@ -129,17 +131,17 @@ async function commit(target: string, stage: Stage, draft: EntryDraft): Promise<
   const handle = await open(join(stage.entry, 'record.json'), 'wx', 0o600);
   try {
     await handle.writeFile(`${canonicalJson(record as unknown as Json)}\n`);
-    await handle.sync();
+    if (draft.sync !== false) await handle.sync();
   } finally {
     await handle.close();
   }
-  await makePresent(stage, target, draft.key);
+  await makePresent(stage, target, draft);
   const entry = await find(target, draft.key);
   if (entry === undefined) throw new Error(`internal: entry ${draft.key} is not there after its commit`);
   return entry;
 }
 
-async function makePresent(stage: Stage, target: string, key: StepKey): Promise<void> {
+async function makePresent(stage: Stage, target: string, { key, sync }: EntryDraft): Promise<void> {
   try {
     await rename(stage.entry, target);
   } catch (error) {
@@ -149,7 +151,7 @@ async function makePresent(stage: Stage, target: string, key: StepKey): Promise<
     await rename(target, join(stage.directory, 'replaced'));
     await rename(stage.entry, target);
   }
-  await syncDirectory(join(target, '..'));
+  if (sync !== false) await syncDirectory(join(target, '..'));
 }
 
 async function describe(stage: Stage, draft: EntryDraft): Promise<StoreRecord> {

@@ -3,6 +3,7 @@ import type { PlannedImage } from './image.ts';
 import type { PackageScene } from './packages.ts';
 import { packageDirectories, packageRequest, packageSources } from './packages.ts';
 import type { Ref, TreeMapping } from './step.ts';
+import type { StepInputs } from './vocabulary.ts';
 
 /** An image's tree with its packages. */
 export interface Installation {
@@ -83,20 +84,31 @@ function planPackages(
     { repositories: image.repositories, request, architecture: config.Architecture },
     { label: `resolve ${what}`, ...variant, ...origin },
   );
+  const common = {
+    resolved,
+    architecture: config.Architecture,
+    documentation: config.WithDocs,
+    ...(sources.length === 0 ? {} : { packages: sources }),
+  };
   const tree = image.add(
     'install-packages',
     {
-      ...(base === undefined ? {} : { base }),
-      resolved,
-      architecture: config.Architecture,
-      documentation: config.WithDocs,
+      ...common,
+      base: base ?? planUnpack(image, common),
       bootable: config.Bootable !== false,
       environment: image.environment,
-      ...(sources.length === 0 ? {} : { packages: sources }),
     },
     { label: `install ${what}`, keep: true, ...variant, ...origin },
   );
   return { tree, resolved };
+}
+
+/** A new tree of unpacked packages, for install-packages to set up. */
+export function planUnpack(image: PlannedImage, inputs: StepInputs['unpack-packages']): Ref<'tree'> {
+  return image.add('unpack-packages', inputs, {
+    ...{ label: 'unpack packages', keep: true },
+    ...image.originOption('Packages'),
+  });
 }
 
 /** The tree that build scripts see: the image with BuildPackages= on top, thrown away afterwards. */

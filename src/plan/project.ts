@@ -12,6 +12,7 @@ import type { PlanFacts, PlannedImage } from './image.ts';
 import { describeImage } from './image.ts';
 import type { InitrdSegments } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
+import { planUnpack } from './installation.ts';
 import { packageRequest } from './packages.ts';
 import type { ImageOutputs, Plan, PlannedOutput, Ref, StepTools } from './step.ts';
 import type { PlannedTree } from './tree.ts';
@@ -79,15 +80,10 @@ function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts):
     { label: 'resolve packages' },
   );
   // Tools are only run, never booted: none of the finishing matters.
+  const common = { resolved: packages, architecture: image.config.Architecture, documentation: false };
   const tree = image.add(
     'install-packages',
-    {
-      resolved: packages,
-      architecture: image.config.Architecture,
-      documentation: false,
-      bootable: false,
-      environment: {},
-    },
+    { ...common, base: planUnpack(image, common), bootable: false, environment: {} },
     { label: 'install packages', keep: true },
   );
   return { kind: 'tree', tree };

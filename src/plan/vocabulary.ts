@@ -61,7 +61,18 @@ export interface StepInputs {
     readonly request: PackageRequest;
     readonly architecture: ArchitectureName;
   };
-  /** Installs exactly what was resolved. Output: `tree`. */
+  /**
+   * A new tree in which the resolved packages are unpacked and not configured, shared with all other trees of the same
+   * packages. Empty when only dpkg itself can unpack them. Output: `tree`.
+   */
+  'unpack-packages': {
+    readonly resolved: Ref<'file'>;
+    readonly architecture: ArchitectureName;
+    readonly documentation: boolean;
+    /** Where local packages are that `resolved` may name. It has their digests, so these do not count. */
+    readonly packages?: readonly MadePackages[];
+  };
+  /** Installs exactly what was resolved, or sets up what the base tree has unpacked. Output: `tree`. */
   'install-packages': {
     readonly base?: Ref<'tree'>;
     readonly resolved: Ref<'file'>;
@@ -70,7 +81,7 @@ export interface StepInputs {
     /** Maintainer scripts must not build boot files; always true but for Bootable=no images (mkosi's rule). */
     readonly bootable: boolean;
     readonly environment: Readonly<Record<string, string>>;
-    /** Where local packages are that `resolved` may name. It has their digests, so these do not count. */
+    /** As in unpack-packages. */
     readonly packages?: readonly MadePackages[];
   };
   /** Writes etc/apt/sources.list.d/debian.sources where apt is installed and the file is not there. */

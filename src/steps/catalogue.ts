@@ -34,10 +34,12 @@ import { runPostoutputScripts } from './run-postoutput-scripts.ts';
 import { runScriptsStep } from './run-scripts.ts';
 import { sysusers } from './sysusers.ts';
 import { tmpfiles } from './tmpfiles.ts';
+import { unpackPackages } from './unpack-packages.ts';
 
 /** What runs each kind of step. */
 export const catalogue = {
   'resolve-packages': resolvePackages,
+  'unpack-packages': unpackPackages,
   'install-packages': installPackages,
   'apt-sources': aptSources,
   'clean-package-metadata': cleanPackageMetadata,

@@ -30,6 +30,29 @@ export interface SharedFiles {
   offer(sha256: string, file: HostPath): void;
 }
 
+/** A result smaller than a step's that several steps share, such as the content of one package. */
+export interface Part {
+  readonly kind: string;
+  /** Raise it when the making changes. */
+  readonly version: number;
+  readonly label: string;
+  /** All that can change the content. */
+  readonly identity: Json;
+}
+
+/** Parts are kept like results of steps: found by what they were made from, checked, trimmed when unused. */
+export interface PartStore {
+  /**
+   * The directories of these parts, in their order; nobody may write to them. What is not there yet is made by one call of
+   * `make`, which gives a directory below `work` for each missing part. A part that another step of this run is making is
+   * waited for.
+   */
+  obtain<T extends Part>(
+    parts: readonly T[],
+    make: (missing: readonly T[]) => Promise<readonly HostPath[]>,
+  ): Promise<readonly HostPath[]>;
+}
+
 /** What a step may use while it runs. */
 export interface BuildContext {
   readonly events: EventSink;
@@ -43,6 +66,7 @@ export interface BuildContext {
   readonly products: HostPath;
   /** The mkimg cache directory's `packages/`: downloaded packages by SHA-256, shared by all builds. */
   readonly packagePool: HostPath;
+  readonly parts: PartStore;
   /** The mkimg cache directory's `metadata/`: package indexes by repository set. */
   readonly metadataCache: HostPath;
   /** Where package files may be had besides the mirrors. */

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { HostPath } from '../base/brand.ts';
+import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import { architectures } from '../distro/architectures.ts';
@@ -10,16 +10,19 @@ import { parseResolvedPackages } from '../distro/resolved.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import { extractPackages, layOutTree } from './apt/bootstrap.ts';
+import { databaseName } from './apt/database.ts';
 import { Dpkg } from './apt/dpkg.ts';
 import { fetchPackages } from './apt/fetch.ts';
 import { importMadePackages } from './apt/local-packages.ts';
+import type { Opened } from '../plan/step.ts';
+import type { StepInputs } from '../plan/vocabulary.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { installedPackages } from './installed-packages.ts';
 
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
-  version: 3,
+  version: 4,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
@@ -32,34 +35,87 @@ export const installPackages: TreeStep<'install-packages'> = {
     const { packages } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));
     const tree = treeAt(root);
     const installed = await installedPackages(tree);
-    const wanted = packages.filter((entry) => !isInstalled(entry, installed));
-    await importMadePackages(inputs.packages ?? [], wanted, context);
-    await fetchPackages(wanted, context);
-
-    const native = architectures[inputs.architecture].debian;
-    await layOutTree(tree, native);
-    await addForeignArchitectures(tree, native, packages);
+    const wanted = packages.filter((entry) => !isIn('installed', entry, installed));
     const dpkg = new Dpkg(root, inputs, context);
     await dpkg.prepare();
-    const isNew = installed.length === 0;
-    const base = isNew ? wanted.filter((entry) => entry.base) : [];
-    if (isNew) await installBase({ base, root, dpkg, context }, inputs.documentation);
-    await installRest(
-      wanted.filter((entry) => !base.includes(entry)),
-      dpkg,
-    );
+    if (wanted.length > 0 && wanted.every((entry) => isIn('unpacked', entry, installed))) {
+      await setUp(wanted, { tree, dpkg });
+    } else {
+      const isNew = installed.length === 0;
+      await unpackAndSetUp({ packages, wanted, isNew }, { inputs, tree, dpkg, context });
+    }
     if (wanted.length > 0) await dpkg.configurePending({ force: false, triggers: true });
     await checkResult(tree, wanted);
   },
 };
 
-function isInstalled(entry: ResolvedPackage, installed: readonly InstalledPackage[]): boolean {
-  return installed.some(
+type InstallInputs = Opened<StepInputs['install-packages']>;
+
+interface Workplace {
+  readonly tree: Tree;
+  readonly dpkg: Dpkg;
+}
+
+/** Everything is unpacked, and no maintainer script was run yet. */
+async function setUp(packages: readonly ResolvedPackage[], { tree, dpkg }: Workplace): Promise<void> {
+  const version = packages.find(({ name }) => name === 'dpkg')?.version.replace(/-[^-]*$/, '') ?? '';
+  const prepare = async (entries: readonly ResolvedPackage[]): Promise<void> => {
+    const types = await Promise.all(entries.map((entry) => tree.type(preinstOf(entry))));
+    const scripts = entries.filter((_, index) => types[index] !== undefined);
+    if (scripts.length > 0 || (await hasDiversions(tree))) await dpkg.runPreinst(scripts, version);
+  };
+  const base = packages.filter((entry) => entry.base);
+  await prepare(base);
+  await configureBase(base, dpkg);
+  for (const round of unpackRounds(packages.filter((entry) => !entry.base))) {
+    await dpkg.configure(round.configure, round.isForced);
+    await prepare(round.unpack);
+  }
+}
+
+function preinstOf(entry: ResolvedPackage): TreePath {
+  return treePath(`var/lib/dpkg/info/${databaseName(entry)}.preinst`);
+}
+
+async function hasDiversions(tree: Tree): Promise<boolean> {
+  return ((await tree.readText(treePath('var/lib/dpkg/diversions'))) ?? '') !== '';
+}
+
+interface Unpacking {
+  readonly packages: readonly ResolvedPackage[];
+  readonly wanted: readonly ResolvedPackage[];
+  /** There are no packages in the tree yet. */
+  readonly isNew: boolean;
+}
+
+async function unpackAndSetUp(
+  { packages, wanted, isNew }: Unpacking,
+  { inputs, tree, dpkg, context }: Workplace & { inputs: InstallInputs; context: BuildContext },
+): Promise<void> {
+  await importMadePackages(inputs.packages ?? [], wanted, context);
+  await fetchPackages(wanted, context);
+  const native = architectures[inputs.architecture].debian;
+  await layOutTree(tree, native);
+  await addForeignArchitectures(tree, native, packages);
+  const base = isNew ? wanted.filter((entry) => entry.base) : [];
+  if (isNew) await installBase({ base, root: tree.root, dpkg, context }, inputs.documentation);
+  await installRest(
+    wanted.filter((entry) => !base.includes(entry)),
+    dpkg,
+  );
+}
+
+function isIn(
+  state: 'installed' | 'unpacked',
+  entry: ResolvedPackage,
+  packages: readonly InstalledPackage[],
+): boolean {
+  return packages.some(
     (other) =>
       other.name === entry.name &&
       other.architecture === entry.architecture &&
       other.version === entry.version &&
-      other.state === 'installed',
+      other.state === state,
   );
 }
 
@@ -77,12 +133,17 @@ interface Base {
 async function installBase({ base, root, dpkg, context }: Base, documentation: boolean): Promise<void> {
   await extractPackages(base, root, { documentation, context });
   await dpkg.unpack(base, true);
+  await configureBase(base, dpkg);
+}
+
+async function configureBase(base: readonly ResolvedPackage[], dpkg: Dpkg): Promise<void> {
   // Maintainer scripts of others use its users and groups.
+  const first = base.filter((entry) => entry.name === 'base-passwd');
+  await dpkg.configure(first, true);
   await dpkg.configure(
-    base.filter((entry) => entry.name === 'base-passwd'),
+    base.filter((entry) => !first.includes(entry)),
     true,
   );
-  await dpkg.configurePending({ force: true, triggers: false });
 }
 
 /** All other packages: unpacked in as few runs as Pre-Depends allows, configured by the caller in one. */
@@ -110,7 +171,7 @@ async function addForeignArchitectures(
 /** dpkg's exit code does not tell of packages that only wait for a trigger. */
 async function checkResult(tree: Tree, wanted: readonly ResolvedPackage[]): Promise<void> {
   const installed = await installedPackages(tree);
-  const broken = wanted.filter((entry) => !isInstalled(entry, installed));
+  const broken = wanted.filter((entry) => !isIn('installed', entry, installed));
   if (broken.length === 0) return;
   const names = broken.map((entry) => entry.name);
   throw new MkimgError('package-failed', `These packages are not fully installed: ${names.join(', ')}.`, {

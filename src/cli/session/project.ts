@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { HostPath, ImageName } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { Diagnostic, Result } from '../../base/diagnostic.ts';
@@ -14,13 +14,14 @@ import { missingInputs } from '../../config/resolved-image.ts';
 import { namedOutput } from '../../plan/crossing.ts';
 import { needsDefaultInitrd } from '../../plan/project.ts';
 import { describeOrigin } from '../diagnostics.ts';
+import { productDirectory } from '../product.ts';
 import type { VerbContext } from '../verb.ts';
 import { buildableImages } from './images.ts';
 import { configurationPrograms } from './programs.ts';
 
 /** A configuration set that mkimg brings along: `initrd`, `tools`. */
 function builtinDirectory(name: string): HostPath {
-  return hostPath(fileURLToPath(new URL(`../../../configs/${name}`, import.meta.url)));
+  return hostPath(join(productDirectory, 'configs', name));
 }
 
 /**

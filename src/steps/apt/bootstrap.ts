@@ -9,13 +9,17 @@ import { documentationTarExcludes } from './dpkg.ts';
 /** Architectures whose dynamic loader stands in /lib64. */
 const withLib64 = ['amd64', 'loong64', 'ppc64el'];
 
+/** Top directories that are links to those of the same name in /usr. `architecture` is Debian's name. */
+export function mergedDirectories(architecture: string): readonly string[] {
+  return ['bin', 'sbin', 'lib', ...(withLib64.includes(architecture) ? ['lib64'] : [])];
+}
+
 /**
  * What dpkg needs before it can unpack the first package: its database, and the top directories as links into /usr,
  * which packages expect to find and do not make themselves. What a skeleton tree has brought stays.
  */
 export async function layOutTree(tree: Tree, architecture: string): Promise<void> {
-  const merged = ['bin', 'sbin', 'lib', ...(withLib64.includes(architecture) ? ['lib64'] : [])];
-  for (const name of merged) {
+  for (const name of mergedDirectories(architecture)) {
     await tree.mkdir(treePath(`usr/${name}`));
     if ((await tree.type(treePath(name))) === undefined) await tree.symlink(treePath(name), `usr/${name}`);
   }

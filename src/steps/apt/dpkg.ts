@@ -5,8 +5,9 @@ import { hostPath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import { sandboxPath } from '../../sandbox/bubblewrap.ts';
-import type { Mount } from '../../sandbox/types.ts';
+import type { Mount, RunRequest } from '../../sandbox/types.ts';
 import type { BuildContext } from '../implementation.ts';
+import { databaseName } from './database.ts';
 
 /** Where things stand that only the installation sees; /run is empty and thrown away. */
 const inside = { packages: '/run/mkimg/packages', programs: '/run/mkimg/programs' } as const;
@@ -79,6 +80,36 @@ export function maintainerEnvironment(options: DpkgOptions): Record<string, stri
   };
 }
 
+/**
+ * Runs `preinst install` of packages that are unpacked already, as dpkg would, and follows what they ask of the unpacking of
+ * others: arguments are groups of a package's name, its architecture, and its name in the database. For sh.
+ */
+const preinstScript = `set -e
+export DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1
+while [ $# -gt 0 ]; do
+  export DPKG_MAINTSCRIPT_PACKAGE="$1" DPKG_MAINTSCRIPT_ARCH="$2"
+  "/var/lib/dpkg/info/$3.preinst" install || {
+    echo "dpkg: error processing package $1 (--unpack):" >&2
+    echo " new $1 package pre-installation script subprocess returned error exit status $?" >&2
+    exit 1
+  }
+  shift 3
+done
+cd /var/lib/dpkg
+# Files of others that a diversion names would have been unpacked to the other place.
+[ ! -s diversions ] || while read -r from && read -r to && read -r by; do
+  for list in $(grep -lxF -e "$from" info/*.list); do
+    owner="\${list#info/}"
+    owner="\${owner%.list}"
+    [ "\${owner%%:*}" = "$by" ] || for end in '' .dpkg-new; do
+      [ ! -e "$from$end" ] || [ -e "$to$end" ] || mv -- "$from$end" "$to$end"
+    done
+  done
+done <diversions
+[ ! -s statoverride ] || while read -r user group mode path; do
+  [ ! -e "$path" ] || { chown -- "$user:$group" "$path"; chmod -- "$mode" "$path"; }
+done <statoverride`;
+
 /** Programs that do nothing while packages are set up. depmod alone takes longer than a small system's packages. */
 function idlePrograms(options: DpkgOptions): string[] {
   return options.bootable ? ['depmod', 'update-initramfs'] : [];
@@ -111,6 +142,18 @@ export class Dpkg {
     await this.#run(unpackArgv({ packages, force }), 'unpacking packages');
   }
 
+  /** Runs the preinst scripts of unpacked packages in this order. `version` is dpkg's own. */
+  async runPreinst(packages: readonly ResolvedPackage[], version: string): Promise<void> {
+    if (packages.length === 0) return;
+    const groups = packages.flatMap((entry) => [entry.name, entry.architecture, databaseName(entry)]);
+    await this.#runInTree({
+      tool: 'sh',
+      argv: ['-c', preinstScript, 'sh', ...groups],
+      env: { DPKG_RUNNING_VERSION: version },
+      purpose: 'preparing packages',
+    });
+  }
+
   async configure(packages: readonly ResolvedPackage[], force: boolean): Promise<void> {
     if (packages.length === 0) return;
     const options = [...(force ? ['--force-depends'] : []), '--no-triggers'];
@@ -129,7 +172,11 @@ export class Dpkg {
     await this.#run([...force, '--purge', '--', ...names], 'removing packages');
   }
 
-  async #run(action: readonly string[], purpose: string): Promise<void> {
+  #run(action: readonly string[], purpose: string): Promise<void> {
+    return this.#runInTree({ tool: 'dpkg', argv: dpkgArgv(this.#options, action), purpose });
+  }
+
+  async #runInTree({ env, ...request }: RunRequest): Promise<void> {
     const programs = this.#programs();
     const mounts: Mount[] = [
       { source: this.#context.packagePool, target: inside.packages, mode: 'ro' },
@@ -139,12 +186,10 @@ export class Dpkg {
     ];
     try {
       await this.#context.sandbox.run({
-        tool: 'dpkg',
-        argv: dpkgArgv(this.#options, action),
+        ...request,
         root: this.#root,
         mounts,
-        env: maintainerEnvironment(this.#options),
-        purpose,
+        env: { ...maintainerEnvironment(this.#options), ...env },
       });
     } catch (error) {
       throw explainDpkgFailure(error, { names: this.#names, origin: this.#context.origin });

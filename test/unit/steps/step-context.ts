@@ -26,6 +26,7 @@ export async function toolFreeContext(scratch: HostPath): Promise<StepContext> {
     signal: new AbortController().signal,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
     progress: () => undefined,
+    parts: { obtain: () => Promise.reject(new Error('this step must make no parts')) },
     lock: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
   };
   return { context, events };
