@@ -20,6 +20,8 @@ export interface Command {
   readonly version: boolean;
   /** Where events are written besides the terminal. */
   readonly eventsFile: string | undefined;
+  /** Where a trace of the run is written. */
+  readonly traceFile: string | undefined;
 }
 
 export interface Grammar {
@@ -35,6 +37,11 @@ export const globalFlags = [
   { long: 'directory', short: 'C', takesValue: true, summary: 'Where the configuration is' },
   { long: 'force', short: 'f', takesValue: false, summary: 'Build again although the result exists' },
   { long: 'events', takesValue: true, summary: 'Write events to this file as NDJSON' },
+  {
+    long: 'trace',
+    takesValue: true,
+    summary: 'Write the times of steps and tools to this file, for Perfetto',
+  },
   { long: 'json', takesValue: false, summary: 'Write results and events as JSON' },
   { long: 'debug', takesValue: false, summary: 'Say more about what goes on' },
   { long: 'help', short: 'h', takesValue: false, summary: 'Show help' },
@@ -80,6 +87,7 @@ export function parseArguments(argv: readonly string[], grammar: Grammar): Resul
     help,
     version,
     eventsFile: strings(flags['events']).at(-1),
+    traceFile: strings(flags['trace']).at(-1),
   });
 }
 

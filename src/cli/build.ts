@@ -64,7 +64,7 @@ function wantedOf({ images, targets }: BuildSession): readonly ResolvedImage[] {
 async function syncSources(session: BuildSession, context: VerbContext): Promise<number | undefined> {
   const images = imagesToSync(wantedOf(session));
   if (images.length === 0) return undefined;
-  if (currentMode() === undefined) return reenter(session.privileges, context);
+  if (currentMode() === undefined) return reenter(context);
   const place = {
     mode: session.privileges.mode,
     staging: session.environment.store.layout.staging,
@@ -81,7 +81,7 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
   if (session.main.config.Incremental === 'strict') refuseInstallation(session, outlook);
   for (const { directory } of session.targets.values()) await prepareOutputDirectory(directory);
   await requireTools(session, outlook.evaluation.needed);
-  if (currentMode() === undefined) return reenter(session.privileges, context);
+  if (currentMode() === undefined) return reenter(context);
   await forget(session, outlook, context.options.force);
   await using shared = await openShared(session, context);
   const environment: EngineEnvironment = {

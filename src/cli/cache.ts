@@ -9,7 +9,7 @@ import type { PruneLimits, StoredEntry } from '../engine/prune.ts';
 import { listEntries, prune } from '../engine/prune.ts';
 import type { Store } from '../engine/store.ts';
 import { openStore } from '../engine/store.ts';
-import { decidePrivileges, currentMode } from '../sandbox/namespace.ts';
+import { currentMode } from '../sandbox/namespace.ts';
 import { reenter } from './session/command-line.ts';
 import { formatBytes, formatDuration } from './reporters/format.ts';
 import { readProject } from './session/project.ts';
@@ -46,7 +46,7 @@ running build uses is removed.`,
     const store = await openCache(context);
     if (action.value.kind === 'list') return list(store, context);
     // Trees hold files of subordinate ids, which only the namespace may read and remove.
-    if (currentMode() === undefined) return reenter(await decidePrivileges(), context);
+    if (currentMode() === undefined) return reenter(context);
     return action.value.kind === 'prune'
       ? pruneCache(store, action.value.limits, context)
       : verify(store, context);

@@ -8,7 +8,7 @@ import { removeTree } from '../engine/staging.ts';
 import type { Store } from '../engine/store.ts';
 import { openStore } from '../engine/store.ts';
 import { outputBase } from '../plan/outputs.ts';
-import { currentMode, decidePrivileges } from '../sandbox/namespace.ts';
+import { currentMode } from '../sandbox/namespace.ts';
 import { reenter } from './session/command-line.ts';
 import { runImageScripts } from './session/host-scripts.ts';
 import { buildableImages, imageOption, selectImage } from './session/images.ts';
@@ -40,7 +40,7 @@ async function runClean(context: VerbContext): Promise<number> {
   const busy = works.filter(({ image, records }) => records.length + image.config.CleanScripts.length > 0);
   if (busy.length === 0) return 0;
   if (busy.some((work) => needsNamespace(work, context)) && currentMode() === undefined) {
-    return reenter(await decidePrivileges(), context);
+    return reenter(context);
   }
   for (const work of busy) await clean(work, store, context);
   return 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { hostPath } from '../base/brand.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
+import { Resources } from '../base/disposal.ts';
 import { ConfigurationError, isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { flagRows } from '../config/settings/table.ts';
@@ -11,6 +12,7 @@ import { describeOrigin, excerptOf, formatDiagnostics } from './diagnostics.ts';
 import { openEventLog, teeEvents } from './event-log.ts';
 import { helpText } from './help.ts';
 import { createReporter } from './reporters/index.ts';
+import { openTrace } from './trace-recorder.ts';
 import { defaultVerb, verbs } from './verbs.ts';
 import { productVersion } from './version.ts';
 
@@ -60,9 +62,11 @@ async function runCommand(command: Command, unread: AbortSignal): Promise<number
   const eventStream = command.verb?.answers === true ? process.stderr : process.stdout;
   await using reporter = createReporter(command.options, process.stderr, eventStream);
   try {
-    if (command.eventsFile === undefined) return await runVerb(command, reporter, unread);
-    await using log = openEventLog(command.eventsFile);
-    return await runVerb(command, teeEvents(reporter, log), unread);
+    await using sinks = new Resources();
+    const { eventsFile, traceFile } = command;
+    const log = eventsFile === undefined ? [] : [sinks.use(openEventLog(eventsFile))];
+    const trace = traceFile === undefined ? [] : [sinks.use(await openTrace(traceFile))];
+    return await runVerb(command, teeEvents(reporter, ...log, ...trace), unread);
   } catch (error) {
     // runVerb() reports what its verb throws: only opening the log can end here.
     reportFailure(error, { events: reporter, command, interrupted: false });

@@ -36,7 +36,7 @@ async function runTools(context: VerbContext): Promise<number> {
   const session = await openSession(context);
   const plan = await toolsPlan(session, session.main, { profile, context });
   const path = await findTools(session, plan);
-  if (path === undefined && currentMode() === undefined) return reenter(session.privileges, context);
+  if (path === undefined && currentMode() === undefined) return reenter(context);
   if (path === undefined) await executeShared(plan, { session, context }, targetsOf(plan));
   const made = path ?? (await findTools(session, plan));
   if (made === undefined) throw new Error('internal: the tools tree was made but is not in the store');
@@ -84,11 +84,7 @@ export const runtimeHooks: RuntimeHooks = {
   vmTools,
   build: buildFirst,
   stateDirectory: (main) => cacheLayoutOf(main.config).state,
-  reenter: async (context) => {
-    if (currentMode() !== undefined) return undefined;
-    const { privileges } = await openSession(context);
-    return reenter(privileges, context);
-  },
+  reenter: async (context) => (currentMode() === undefined ? reenter(context) : undefined),
 };
 
 async function vmTools(context: VerbContext, main: ResolvedImage): Promise<ToolsRoot> {
@@ -112,7 +108,7 @@ async function makeTools(session: Session, plan: Plan, context: VerbContext): Pr
     'vm',
     '--quiet',
   ]);
-  if ((await reenter(session.privileges, context, command)) !== 0) {
+  if ((await reenter(context, command)) !== 0) {
     throw new MkimgError('tools-tree-failed', 'The tools tree for virtual machines could not be made', {
       hint: 'The messages above say why. `ToolsTree=no` uses the programs of this machine.',
     });
@@ -122,6 +118,5 @@ async function makeTools(session: Session, plan: Plan, context: VerbContext): Pr
 /** `-f` of a verb that runs an image: a build of its own, in a namespace of its own. */
 async function buildFirst(context: VerbContext): Promise<number> {
   if (currentMode() !== undefined) return runBuild(context);
-  const { privileges } = await openSession(context);
-  return reenter(privileges, context, siblingCommand(context, ['build', ...imageFlag(context)]));
+  return reenter(context, siblingCommand(context, ['build', ...imageFlag(context)]));
 }

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
-import { exists, readTextIfExists } from '../base/files.ts';
+import { release, userInfo } from 'node:os';
+import type { HostPath } from '../base/brand.ts';
+import { digestJson, isObject } from '../base/canonical.ts';
+import { exists, readTextIfExists, writeCacheFile } from '../base/files.ts';
 import { MkimgError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import { findOnPath } from './lookup.ts';
@@ -53,6 +55,40 @@ export async function decidePrivileges(): Promise<Privileges> {
     };
   }
   throw noNamespace(wanted.mode, await namespaceObstacle());
+}
+
+/**
+ * The same, taken from `file` where an earlier run on a machine with the same facts wrote it down: starts no process then.
+ * Whoever means to enter the namespace has to ask decidePrivileges() once more, for what was remembered may be wrong by now.
+ */
+export async function recallPrivileges(file: HostPath): Promise<Privileges> {
+  const machine = digestJson([JSON.stringify(await gatherFacts(), factText), release()]);
+  const remembered = parseRemembered(await readTextIfExists(file));
+  if (remembered?.machine === machine) return remembered.privileges;
+  const privileges = await decidePrivileges();
+  await writeCacheFile(file, `${JSON.stringify({ machine, privileges })}\n`, 0o600);
+  return privileges;
+}
+
+function factText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString(16) : value;
+}
+
+interface RememberedPrivileges {
+  readonly machine: string;
+  readonly privileges: Privileges;
+}
+
+function parseRemembered(text: string | undefined): RememberedPrivileges | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? 'null');
+    const privileges = isObject(value) ? value['privileges'] : undefined;
+    const isKnown = isObject(privileges) && modes.some((mode) => mode === privileges['mode']);
+    return isKnown ? (value as RememberedPrivileges) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** The best mode that the facts allow. Pure. */

@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { flagRows } from '../../config/settings/table.ts';
-import type { Privileges } from '../../sandbox/namespace.ts';
-import { enterNamespace } from '../../sandbox/namespace.ts';
+import { decidePrivileges, enterNamespace } from '../../sandbox/namespace.ts';
 import type { VerbContext } from '../verb.ts';
 
 /** mkimg's own entry point. */
@@ -23,12 +22,15 @@ export function siblingCommand(
   ];
 }
 
-/** Runs mkimg again where trees can be made, by default with the arguments that it was given; resolves to its exit code. */
+/**
+ * Runs mkimg again where trees can be made, by default with the arguments that it was given; resolves to its exit code.
+ * @throws MkimgError `no-user-namespace`
+ */
 export async function reenter(
-  { mode, reason }: Privileges,
   { events }: Pick<VerbContext, 'events'>,
   args: readonly string[] = process.argv.slice(2),
 ): Promise<number> {
+  const { mode, reason } = await decidePrivileges();
   if (mode === 'single-id') {
     events.emit({
       type: 'note',

@@ -22,7 +22,7 @@ import type { ToolsChoice } from '../../plan/project.ts';
 import { planProject } from '../../plan/project.ts';
 import type { Plan } from '../../plan/step.ts';
 import type { Privileges } from '../../sandbox/namespace.ts';
-import { callerUid, currentMode, decidePrivileges } from '../../sandbox/namespace.ts';
+import { callerUid, currentMode, recallPrivileges } from '../../sandbox/namespace.ts';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { probeTools } from '../../sandbox/tools.ts';
 import type { ToolsRoot } from '../../sandbox/types.ts';
@@ -31,7 +31,8 @@ import type { MetadataPolicy, ToolNeed } from '../../steps/implementation.ts';
 import type { VerbContext } from '../verb.ts';
 import { planFacts } from './facts.ts';
 import { buildableImages, selectImage, wantedImages } from './images.ts';
-import { checkInputs, readInitrds, readProject, readTools } from './project.ts';
+import { checkInputs, makeScriptsExecutable, noteUnsupported } from './inputs.ts';
+import { readInitrds, readProject, readTools } from './project.ts';
 
 /** Everything a verb needs to plan and to tell what is up to date. */
 export interface Session {
@@ -62,7 +63,7 @@ export async function openSession(context: VerbContext): Promise<Session> {
   const { main } = project;
   const layout = cacheLayoutOf(main.config);
   const store = await openStore(layout);
-  const privileges = await privilegesOfRun();
+  const privileges = await privilegesOfRun(layout);
   const environment: EvaluationEnvironment = {
     store,
     catalogue,
@@ -80,9 +81,9 @@ export function cacheLayoutOf(config: Pick<ImageConfig, 'CacheDirectory'>): Cach
   return cacheLayout(cacheDirectory({ setting, environment: process.env, uid: callerUid() }));
 }
 
-async function privilegesOfRun(): Promise<Privileges> {
+async function privilegesOfRun({ state }: CacheLayout): Promise<Privileges> {
   const mode = currentMode();
-  return mode === undefined ? decidePrivileges() : { mode };
+  return mode === undefined ? recallPrivileges(hostPath(join(state, 'privileges.json'))) : { mode };
 }
 
 /** Plans the project: images, default initrd, and the tools tree where the host's tools do not do. */
@@ -92,6 +93,8 @@ export async function openBuildSession(context: VerbContext): Promise<BuildSessi
   const images = buildableImages(project);
   const wanted = wantedImages(project, image);
   checkInputs(images, wanted);
+  await makeScriptsExecutable(images);
+  noteUnsupported([...images, ...project.images], context.events);
   const initrds = await readInitrds(project, context.events);
   const secretHash = await openSecretHash(environment.store.layout.state);
   const planWith = async (tools: ToolsChoice): Promise<Plan> => {

@@ -37,15 +37,16 @@ export function stepExplainer(
 export function explainOutputs({ images, upToDate }: Outlook, events: EventSink): void {
   const say = (message: string): void =>
     events.emit({ type: 'note', level: 'info', code: 'output-explained', message });
-  for (const { output, state } of images.flatMap(({ outputs }) => outputs)) {
-    if (state !== 'current') say(`${output.name}: ${stateTexts[state]}`);
+  for (const { output, state, record } of images.flatMap(({ outputs }) => outputs)) {
+    if (record === undefined && state !== 'foreign') say(`${output.name}: ${stateTexts.missing}`);
+    else if (state !== 'current') say(`${output.name}: ${stateTexts[state]}`);
     else if (upToDate) say(`${output.name}: nothing changed, and it is there as it was made`);
   }
 }
 
 const stateTexts = {
-  missing: 'it is not there',
-  outdated: 'it is of another build',
+  missing: 'it is not there, as far as mkimg knows',
+  outdated: 'it was made of something else, or that is not known yet',
   modified: 'it was changed after it had been built',
   foreign: 'mkimg did not make what is in its place',
 } as const;

@@ -103,7 +103,9 @@ function placeOfSetting(
   const image = images.find(({ name }) => step.id.startsWith(`${name}/`));
   if (image === undefined) return { setting };
   const item = typeof after === 'string' ? after : undefined;
-  const location = describeOrigin(image.originOf(setting, item));
+  const origin = image.originOf(setting, item);
+  const heir = origin.kind === 'inherited' ? images.find(({ name }) => name === origin.image) : undefined;
+  const location = describeOrigin(heir?.originOf(setting, item) ?? origin);
   return location === undefined ? { setting } : { setting, location };
 }
 
