@@ -8,7 +8,7 @@ import type { Codec, Entry, ParseContext } from '../codec.ts';
 import { badValue, parseEach } from '../codec.ts';
 import type { TracedText } from '../traced-text.ts';
 import { slice } from '../traced-text.ts';
-import type { PathOptions, Tree } from './paths.ts';
+import type { Tree, TreeOptions } from './paths.ts';
 import { asItem, expandGlob, parseTree } from './paths.ts';
 import { parseFileName } from './scalars.ts';
 import type { ListItem } from './words.ts';
@@ -183,11 +183,6 @@ export const globList = listOf<HostPath>({
   json: (value) => value,
 });
 
-export interface TreeOptions extends PathOptions {
-  /** Show targets as absolute paths in the image. */
-  readonly absolute: boolean;
-}
-
 /** `source[:target]` items. */
 export function trees(options: TreeOptions): Codec<readonly Tree[], Tree> {
   return listOf<Tree>({
@@ -202,10 +197,10 @@ export function trees(options: TreeOptions): Codec<readonly Tree[], Tree> {
       const parsed = parseTree(part, context, options);
       return parsed.ok ? ok([parsed.value]) : parsed;
     },
-    show: ({ source, target }) => (target === '' ? source : `${source}:/${target}`),
-    json: ({ source, target }) => ({
+    show: ({ source, target, root }) => (target === '' && root !== true ? source : `${source}:/${target}`),
+    json: ({ source, target, root }) => ({
       Source: source,
-      Target: target === '' ? null : options.absolute ? `/${target}` : target,
+      Target: root === true ? '/' : target === '' ? null : options.absolute ? `/${target}` : target,
     }),
   });
 }

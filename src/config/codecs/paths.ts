@@ -156,10 +156,17 @@ export interface Tree {
   readonly source: HostPath;
   /** Empty for the root. */
   readonly target: TreePath;
+  /** The root was written down. */
+  readonly root?: true;
+}
+
+export interface TreeOptions extends PathOptions {
+  /** Targets are absolute paths in the image. */
+  readonly absolute: boolean;
 }
 
 /** Reads `source[:target]`. */
-export function parseTree(value: TracedText, context: ParseContext, options: PathOptions): Result<Tree> {
+export function parseTree(value: TracedText, context: ParseContext, options: TreeOptions): Result<Tree> {
   const colon = value.text.indexOf(':');
   const source = parsePath(colon < 0 ? value : slice(value, 0, colon), context, options);
   if (!source.ok) return source;
@@ -171,5 +178,10 @@ export function parseTree(value: TracedText, context: ParseContext, options: Pat
       'Write a path without `..`.',
     );
   }
-  return ok({ source: source.value, target: treePath(target) });
+  if (options.absolute && colon >= 0 && !target.startsWith('/')) {
+    const hint = `Write it with a slash before it: ${value.text.slice(0, colon)}:/${target}.`;
+    return badValue(slice(value, colon + 1), `'${target}' is not an absolute path`, hint);
+  }
+  const path = treePath(target);
+  return ok({ source: source.value, target: path, ...(path === '' && colon >= 0 && { root: true }) });
 }

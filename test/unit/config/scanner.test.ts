@@ -13,6 +13,14 @@ function values(text: string): readonly (readonly string[])[] {
   ]);
 }
 
+/** The faults of a text, each as one line. */
+function told(text: string): readonly string[] {
+  return scan(file, text).faults.map(({ severity, code, message, origin }) => {
+    const place = origin?.kind === 'file' ? `${origin.span.line}:${origin.span.column}` : 'nowhere';
+    return `${severity} ${code} at ${place}: ${message}`;
+  });
+}
+
 describe('the scanner', () => {
   it('reads sections, keys and values, and keeps their order and repetitions', () => {
     expect(values('[A]\nX = 1 \nY=2\n[B]\n[A]\nX=3\n')).toEqual([['A', 'X=1', 'Y=2'], ['B'], ['A', 'X=3']]);
@@ -29,6 +37,8 @@ describe('the scanner', () => {
 
   it('leaves out indentation that all lines share', () => {
     expect(values('    [A]\n    X=1\n      2\n')).toEqual([['A', 'X=1\n2']]);
+    expect(values('  [A]\n  X=1\n  \t2\n  Y=3\n')).toEqual([['A', 'X=1\n2', 'Y=3']]);
+    expect(values(' \t[A]\n X=1\n')).toEqual([['A', 'X=1']]);
   });
 
   it.each([
@@ -47,8 +57,44 @@ describe('the scanner', () => {
     expect(values(`[A]\n${line}\n`)).toEqual([['A', `X=${value}`]]);
   });
 
-  it('reads files with carriage returns, a byte order mark, or no last newline', () => {
-    expect(values('\uFEFF[A]\r\nX=1\r\n  2')).toEqual([['A', 'X=1\n2']]);
+  it('reads files with carriage returns, a byte order mark, or no last newline, and remarks on it', () => {
+    const text = '\uFEFF[A]\r\nX=1\r\n  2';
+    expect(values(text)).toEqual([['A', 'X=1\n2']]);
+    expect(told(text)).toEqual([
+      'warning byte-order-mark at 1:1: the file begins with a byte order mark',
+      'warning dos-line-ends at 1:5: lines end with a carriage return',
+    ]);
+    expect(told('[A]\n\n  \r\n')).toEqual(['warning dos-line-ends at 3:3: lines end with a carriage return']);
+  });
+
+  it('refuses lines that are no text, and reads the others', () => {
+    const text = '[A]\nX=1\nY=a\0b\nZ=3\n# \uFFFD\n';
+    expect(values(text)).toEqual([['A', 'X=1', 'Z=3']]);
+    expect(told(text)).toEqual([
+      'error nul-byte at 3:4: the line has a NUL byte',
+      'error bad-encoding at 5:3: the line has bytes that are not UTF-8',
+    ]);
+    expect(told('\0\n'.repeat(1000))).toHaveLength(10);
+  });
+
+  it('refuses lines that nobody wrote, at once', () => {
+    const long = 'a b"c\'d#\\#'.repeat(2 ** 20);
+    const begin = performance.now();
+    expect(told(`[A]\nX=${long}\nY=1\n`)).toEqual([
+      `error long-line at 2:1: the line has ${long.length + 2} characters`,
+    ]);
+    expect(performance.now() - begin).toBeLessThan(1000);
+  });
+
+  it('takes time in proportion to the length', () => {
+    const lines = `  a "b 'c #d \\# ${'"e '.repeat(50)}\n`.repeat(2 ** 15);
+    const begin = performance.now();
+    const [value] = scan(file, `[A]\nX=\n${lines}`).sections[0]?.assignments ?? [];
+    expect(value?.value.origin(value.value.text.length - 2)).toEqual({
+      kind: 'file',
+      span: { file, line: 2 ** 15 + 2, column: 164, length: 2 },
+    });
+    expect(performance.now() - begin).toBeLessThan(5000);
   });
 
   it('knows where each part of a value stands', () => {
@@ -86,7 +132,7 @@ describe('the scanner', () => {
     });
     fc.assert(
       fc.property(text, (content) => {
-        const lines = content.split(/\r?\n/);
+        const lines = content.split('\n');
         const scanned = scan(file, content);
         const origins = [
           ...scanned.faults.map(({ origin }) => origin),
