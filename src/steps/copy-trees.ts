@@ -12,8 +12,9 @@ import { copyIntoTree, statSource } from './tree-copy.ts';
 /** Copies directories, files and tar archives into the tree, in the order of the setting. */
 export const copyTrees: TreeStep<'copy-trees'> = {
   output: 'tree',
-  version: 1,
+  version: 2,
   tools: [
+    { tool: 'sh', reason: 'to copy files into the image' },
     { tool: 'cp', reason: 'to copy files into the image' },
     { tool: 'tar', reason: 'to unpack archives into the image' },
   ],

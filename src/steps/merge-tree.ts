@@ -6,7 +6,10 @@ import { copyIntoTree } from './tree-copy.ts';
 export const mergeTree: TreeStep<'merge-tree'> = {
   output: 'tree',
   version: 1,
-  tools: [{ tool: 'cp', reason: 'to copy files into the image' }],
+  tools: [
+    { tool: 'sh', reason: 'to copy files into the image' },
+    { tool: 'cp', reason: 'to copy files into the image' },
+  ],
   async run(inputs, root, context) {
     await copyIntoTree(
       { source: inputs.source.root, target: treePath(''), ownership: 'kept' },

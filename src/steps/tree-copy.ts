@@ -18,7 +18,10 @@ export interface TreeCopy {
   readonly source: HostPath;
   /** Where it goes; empty for the root. A file goes to this very path, or into the root under its own name. */
   readonly target: TreePath;
-  /** Owner of the copies: 0:0, or that of the source. */
+  /**
+   * `root`: the copies belong to 0:0, and have neither the times nor the extended attributes of the source, which differ
+   * between two checkouts of the same files and are in no key. `kept`: all is as at the source.
+   */
   readonly ownership: 'root' | 'kept';
 }
 
@@ -42,7 +45,7 @@ const sourceMount = '/run/source';
 const namesPerCommand = 500;
 
 /**
- * Copies files into a tree: modes, times, links and extended attributes are kept. What is there is replaced, never written
+ * Copies files into a tree, with their modes and links. What is there is replaced, never written
  * through, be it a symbolic link or one of several hard links. Directories that are there keep owner, mode and time. A
  * directory of the source that meets a symbolic link (bin, where the tree has bin -> usr/bin) goes to where the link leads
  * inside the tree. Hard links are kept between files below one directory that is new.
@@ -76,7 +79,7 @@ export function copyScript(batches: readonly CopyBatch[], ownership: TreeCopy['o
     '--archive',
     '--remove-destination',
     '--reflink=auto',
-    ...(ownership === 'root' ? ['--no-preserve=ownership'] : []),
+    ...(ownership === 'root' ? ['--no-preserve=ownership,timestamps,xattr'] : []),
   ].join(' ');
   const lines: string[] = [];
   for (const { from, into, names } of batches) {

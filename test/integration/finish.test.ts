@@ -72,7 +72,7 @@ describe.skipIf(!isRoot)('copy-trees (needs root)', () => {
       bench.context,
     );
 
-  it('copies with root as owner, and keeps modes, times and links', async () => {
+  it('copies with root as owner, and keeps modes and links', async () => {
     const extra = await source('extra', { 'usr/bin/tool': '#!/bin/sh\n', 'etc/new/conf': 'a' });
     await chown(join(extra, 'etc/new/conf'), 1234, 1234);
     await chmod(join(extra, 'etc/new'), 0o711);
@@ -80,7 +80,9 @@ describe.skipIf(!isRoot)('copy-trees (needs root)', () => {
     await symlink('/usr/bin/tool', join(extra, 'etc/link'));
     await copy(extra);
     const conf = await lstat(at('etc/new/conf'));
-    expect([conf.uid, conf.gid, conf.mtimeMs]).toEqual([0, 0, 1_000_000_000]);
+    expect([conf.uid, conf.gid]).toEqual([0, 0]);
+    // No key knows the times of the user's files, so they must not get into the image.
+    expect(conf.mtimeMs).toBeGreaterThan(1_000_000_000);
     expect((await lstat(at('etc/new'))).mode & 0o777).toBe(0o711);
     expect((await lstat(at('usr/bin/tool'))).mode & 0o777).toBe(0o755);
     expect(await readlink(at('etc/link'))).toBe('/usr/bin/tool');

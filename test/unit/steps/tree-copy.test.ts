@@ -109,7 +109,7 @@ describe('planCopy', () => {
 describe('copyScript', () => {
   it('quotes names, whatever they hold', () => {
     expect(copyScript([{ from: 'a', into: 'b', names: ["it's", '-x', 'two words'] }], 'root')).toBe(
-      'cp --archive --remove-destination --reflink=auto --no-preserve=ownership' +
+      'cp --archive --remove-destination --reflink=auto --no-preserve=ownership,timestamps,xattr' +
         " --target-directory='/buildroot/b' -- '/run/source/a/it'\\''s' '/run/source/a/-x' '/run/source/a/two words'\n",
     );
   });
