@@ -1,10 +1,11 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { flagRows } from '../../config/settings/table.ts';
 import { decidePrivileges, enterNamespace } from '../../sandbox/namespace.ts';
+import { productDirectory } from '../product.ts';
 import type { VerbContext } from '../verb.ts';
 
 /** mkimg's own entry point. */
-const entryPoint = fileURLToPath(new URL('../main.js', import.meta.url));
+const entryPoint = join(productDirectory, 'dist/cli/main.js');
 
 /** Another verb for the same project with the same settings, as arguments of mkimg. */
 export function siblingCommand(
