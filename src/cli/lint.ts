@@ -8,7 +8,8 @@ import { loadProject } from '../config/project.ts';
 import { distinct } from '../config/reading.ts';
 import { describeOrigin, formatDiagnostics } from './diagnostics.ts';
 import { buildableImages } from './session/images.ts';
-import { inputFaults } from './session/project.ts';
+import { inputFaults } from './session/inputs.ts';
+
 import type { Verb, VerbContext } from './verb.ts';
 
 export const lintVerb: Verb = {

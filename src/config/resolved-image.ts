@@ -85,6 +85,17 @@ export function imageJson(
   return { Image: image.name, ...Object.fromEntries(members) };
 }
 
+/** Settings that name scripts of an image. */
+export const scriptSettings = [
+  'SyncScripts',
+  'PrepareScripts',
+  'BuildScripts',
+  'PostInstallationScripts',
+  'FinalizeScripts',
+  'PostOutputScripts',
+  'CleanScripts',
+] as const satisfies readonly SettingName[];
+
 /**
  * Files that have to be there when an image is built, although its configuration can be shown without them: extra trees
  * and initrds, which other images of the project may make, and scripts, which must be executable.
@@ -93,19 +104,20 @@ export function missingInputs(image: ResolvedImage, files: ConfigFiles): readonl
   const { config } = image;
   const sources: (readonly [SettingName, HostPath])[] = [
     ...config.ExtraTrees.map(({ source }) => ['ExtraTrees', source] as const),
+    ...config.BaseTrees.map((path) => ['BaseTrees', path] as const),
     ...config.BuildSources.map(({ source }) => ['BuildSources', source] as const),
-    ...(config.Initrds ?? []).flatMap((path) => (path === 'default' ? [] : [['Initrds', path] as const])),
+    ...config.Initrds.flatMap((path) => (path === 'default' ? [] : [['Initrds', path] as const])),
   ];
-  const scripts = (
-    ['PrepareScripts', 'BuildScripts', 'PostInstallationScripts', 'FinalizeScripts'] as const
-  ).flatMap((setting) => config[setting].map((path) => [setting, path] as const));
+  const scripts = scriptSettings.flatMap((setting) =>
+    config[setting].map((path) => [setting, path] as const),
+  );
   const missing = sources
     .filter(([, path]) => files.stat(path) === undefined)
     .map(([setting, path]) =>
       inputFault(image, setting, { path, code: 'missing-file', what: 'does not exist' }),
     );
   const inert = scripts
-    .filter(([, path]) => files.stat(path)?.executable !== true)
+    .filter(([, path]) => !config.MakeScriptsExecutable && files.stat(path)?.executable !== true)
     .map(([setting, path]) => ({
       ...inputFault(image, setting, { path, code: 'script-not-executable', what: 'is not executable' }),
       hint: `Run chmod +x ${path}.`,

@@ -4,14 +4,10 @@ import { hostPath } from '../../base/brand.ts';
 import type { Diagnostic, Result } from '../../base/diagnostic.ts';
 import { ConfigurationError } from '../../base/errors.ts';
 import type { EventSink } from '../../base/events.ts';
-import type { FileFacts } from '../../config/files.ts';
-import { hostFiles } from '../../config/files.ts';
 import type { ImageConfig, Project, ResolvedImage } from '../../config/project.ts';
 import { loadBuiltinImage, loadProject } from '../../config/project.ts';
 import type { Purpose } from '../../config/buildable.ts';
 import { unsupportedValues } from '../../config/buildable.ts';
-import { missingInputs } from '../../config/resolved-image.ts';
-import { namedOutput } from '../../plan/crossing.ts';
 import { needsDefaultInitrd } from '../../plan/project.ts';
 import { describeOrigin } from '../diagnostics.ts';
 import { productDirectory } from '../product.ts';
@@ -39,39 +35,11 @@ export async function readProject(context: VerbContext): Promise<Project> {
   return accept(result, events);
 }
 
-/**
- * Checks the values of all images and the inputs of the wanted ones.
- * @throws ConfigurationError for values that mkimg has no effect for, and for files that a build cannot do without, and no
- * other image makes
- */
-export function checkInputs(images: readonly ResolvedImage[], wanted: readonly ImageName[]): void {
-  const faults = inputFaults(images, wanted);
-  const values = images.flatMap((image) => unsupportedValues(image, 'build'));
-  if (faults.length + values.length > 0) throw new ConfigurationError([...values, ...faults]);
-}
-
-/** Files that a build of the wanted images cannot do without, and that neither are there nor made by another image. */
-export function inputFaults(
-  images: readonly ResolvedImage[],
-  wanted: readonly ImageName[],
-): readonly Diagnostic[] {
-  return images
-    .filter(({ name }) => wanted.includes(name))
-    .flatMap((image) => {
-      const isMade = (path: string): boolean => namedOutput(hostPath(path), image.name, images) !== undefined;
-      const stat = (path: string): FileFacts | undefined => (isMade(path) ? madeFile : hostFiles.stat(path));
-      return missingInputs(image, { ...hostFiles, stat });
-    });
-}
-
 /** @throws ConfigurationError for values of an image that mkimg has no effect for */
 export function checkValues(image: ResolvedImage, purpose: Purpose): void {
   const faults = unsupportedValues(image, purpose);
   if (faults.length > 0) throw new ConfigurationError(faults);
 }
-
-/** An output of another image counts as being there. */
-const madeFile: FileFacts = { directory: false, executable: true, openToOthers: false };
 
 /**
  * The images of the default initrds, by the image that each is for: the project's own, and further ones for images whose

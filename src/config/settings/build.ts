@@ -47,7 +47,6 @@ export const BuildSourcesEphemeral = setting({
   codec: enumeration(['yes', 'no', 'buildcache'], { boolean: { yes: 'yes', no: 'no' } }),
   fallback: constant('no'),
   scope: 'multiversal',
-  effect: 'later',
   summary: 'Throw away what scripts change in the sources',
   doc: `Scripts then write into a layer on top of BuildSources=. \`buildcache\` keeps this layer in BuildDirectory= for the next
 build.`,
@@ -96,7 +95,6 @@ export const MakeScriptsExecutable = setting({
   codec: boolean,
   fallback: constant(false),
   scope: 'multiversal',
-  effect: 'later',
   summary: 'Make scripts executable that are not',
   doc: `Sets the permission in the project itself, where a build would otherwise stop at a script without it.`,
 });

@@ -279,7 +279,6 @@ export const CleanScripts = setting({
   codec: globList,
   fallback: constant([]),
   scope: 'local',
-  effect: 'later',
   flags: { long: 'clean-script' },
   implicit: scripts('clean', { chroot: false }),
   summary: 'Scripts to run after outputs were removed',

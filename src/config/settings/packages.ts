@@ -28,7 +28,6 @@ export const VolatilePackages = setting({
   codec: packages,
   fallback: constant([]),
   scope: 'local',
-  effect: 'later',
   flags: { long: 'volatile-package' },
   summary: 'Packages to install after the build scripts ran',
   doc: `For packages that change often or come out of the build scripts: they are installed late, on top of everything that can be
@@ -50,7 +49,6 @@ export const VolatilePackageDirectories = setting({
   codec: pathList(path({ mustExist: true })),
   fallback: constant([]),
   scope: 'universal',
-  effect: 'later',
   flags: { long: 'volatile-package-directory' },
   summary: 'Directories with packages for VolatilePackages=',
   doc: `As PackageDirectories=, for packages that change often: what is installed from Packages= does not depend on them.`,

@@ -8,7 +8,6 @@ export const BaseTrees = setting({
   codec: pathList(path()),
   fallback: constant([]),
   scope: 'local',
-  effect: 'later',
   flags: { long: 'base-tree' },
   summary: 'Trees that the image starts from',
   doc: `Directories, tar archives or disk images that take the place of an empty tree, such as the output of another image of
