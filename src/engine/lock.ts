@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 import { modifiedAt, namesIn } from '../base/files.ts';
-import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
+import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts';
 
 /*
  * Node has no flock(2), so a lock is a file that names its owner. It is made by link(2), which is atomic and brings the

@@ -7,7 +7,7 @@ import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 import { lstatIfExists } from '../base/files.ts';
-import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
+import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts';
 import { removeTree } from './staging.ts';
 
 /*

@@ -5,7 +5,7 @@ import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 import { modifiedAt } from '../base/files.ts';
-import { currentOwner, formatOwner, isAlive, parseOwner } from './owner.ts';
+import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts';
 
 /**
  * A place for one result that is being made, on the store's file system. Disposal removes what was not committed. The

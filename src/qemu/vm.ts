@@ -6,7 +6,6 @@ import { hostPath } from '../base/brand.ts';
 import { Resources } from '../base/disposal.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { temporaryDirectory } from '../base/temporary.ts';
 import type { LongRunning, ProgramEnd } from '../sandbox/long-running.ts';
 import { firstSocket, startLongRunning } from '../sandbox/long-running.ts';
 import type { MountedTree } from '../sandbox/overlay.ts';
@@ -18,6 +17,7 @@ import type { CompanionHost } from './companions.ts';
 import { startDirectoryServer, startTpm } from './companions.ts';
 import type { Credential, CredentialPlan } from './credentials.ts';
 import { commandLineStrings, planCredentials } from './credentials.ts';
+import { machineDirectory } from './machine-directory.ts';
 import type { Machine } from './machines/machine.ts';
 import type { QmpEvent } from './qmp.ts';
 import { QmpClient } from './qmp.ts';
@@ -97,7 +97,7 @@ export async function startVm(
   onEvent: (event: QmpEvent) => void,
 ): Promise<Vm> {
   await using stack = new Resources();
-  const run = stack.use(await temporaryDirectory(host.scratch, 'mkimg-vm-'));
+  const run = stack.use(await machineDirectory(host.scratch));
   const plan = planCredentials(
     request.credentials,
     request.machine.channels,

@@ -322,7 +322,7 @@ describe('without root', () => {
     const rooms = ['base', 'config', 'distro', 'plan', 'sandbox', 'formats', 'steps'].map(
       (room) => `src/${room}`,
     );
-    const files = ['src/engine/lock.ts', 'src/engine/owner.ts', 'src/cli/host.ts'];
+    const files = ['src/engine/lock.ts', 'src/cli/host.ts'];
     const helpers = ['test/helpers/apt-bench.ts', 'test/helpers/apt-program.ts'];
     transpileInto(home, [...rooms, ...files, ...helpers]);
     if (!isRoot) await symlink(join(repository, 'node_modules'), join(home, 'node_modules'));

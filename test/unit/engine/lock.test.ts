@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
 import { acquireLock, markRunning, runningBuilds } from '../../../src/engine/lock.ts';
-import { currentOwner, formatOwner } from '../../../src/engine/owner.ts';
+import { currentOwner, formatOwner } from '../../../src/base/owner.ts';
 
 test('a lock is held by one at a time, and the waiting one hears of it once', async () => {
   await using directory = await temporaryDirectory(tmpdir(), 'mkimg-lock-');

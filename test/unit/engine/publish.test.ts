@@ -18,7 +18,7 @@ import { sha256 } from '../../../src/base/canonical.ts';
 import type { PublishTargets } from '../../../src/engine/build.ts';
 import { build, foresee } from '../../../src/engine/build.ts';
 import type { AnyFileStep, AnyTreeStep, EngineEnvironment } from '../../../src/engine/environment.ts';
-import { currentOwner, formatOwner } from '../../../src/engine/owner.ts';
+import { currentOwner, formatOwner } from '../../../src/base/owner.ts';
 import type { PublishTarget } from '../../../src/engine/publish.ts';
 import { prepareOutputDirectory } from '../../../src/engine/publish.ts';
 import type { Plan } from '../../../src/plan/step.ts';

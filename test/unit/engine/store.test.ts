@@ -15,7 +15,7 @@ import { describe, expect, test } from 'vitest';
 import type { StepKey } from '../../../src/base/brand.ts';
 import { hostPath } from '../../../src/base/brand.ts';
 import { sha256 } from '../../../src/base/canonical.ts';
-import { currentOwner, formatOwner, isAlive, parseOwner } from '../../../src/engine/owner.ts';
+import { currentOwner, formatOwner, isAlive, parseOwner } from '../../../src/base/owner.ts';
 import { chooseDoomed, listEntries, prune } from '../../../src/engine/prune.ts';
 import { markRunning } from '../../../src/engine/lock.ts';
 import { parseRecord, stepKey } from '../../../src/engine/record.ts';

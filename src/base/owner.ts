@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { isErrno } from '../base/errors.ts';
+import { isErrno } from './errors.ts';
 
 /**
  * Who made a lock or a staging directory. Process ids come back after a reboot and after a wrap-around, so the time a
