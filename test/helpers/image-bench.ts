@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
@@ -85,6 +86,20 @@ async function leftovers(directory: HostPath): Promise<readonly string[]> {
     ...hidden.map((name) => `half-written ${name}`),
     ...(await processesOf(directory)),
   ];
+}
+
+/** Digests of the outputs in a directory, `image` and `image.*`, by their paths. */
+export async function digestsOf(directory: string): Promise<Readonly<Record<string, string>>> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .filter((path) => /^image[./]/.test(path));
+  const digests = paths.map(async (path) => {
+    const content = await readFile(join(directory, path));
+    return [path, createHash('sha256').update(content).digest('hex')] as const;
+  });
+  return Object.fromEntries(await Promise.all(digests));
 }
 
 async function names(directory: string): Promise<readonly string[]> {
