@@ -211,10 +211,9 @@ function scanFile(loading: ImageLoading, path: HostPath): ScannedFile | undefine
   }
   const known = scans.get(path);
   if (known !== undefined) return known;
-  const content = files.read(path);
-  const file = scan(path, content);
+  const file = scan(path, files.read(path));
   scans.set(path, file);
-  loading.faults.push(...file.faults, ...encodingFaults(path, content));
+  loading.faults.push(...file.faults);
   return file;
 }
 
@@ -226,24 +225,6 @@ function isDirectory(path: HostPath): Diagnostic {
     origin: { kind: 'path', path },
     hint: 'Directories of settings have other names: mkimg.conf.d/, mkimg.local/, mkimg.profiles/.',
   };
-}
-
-/** Bytes that are no UTF-8 were replaced when the file was read. */
-function encodingFaults(path: HostPath, content: string): readonly Diagnostic[] {
-  const at = content.indexOf('\uFFFD');
-  if (at < 0) return [];
-  const before = content.slice(0, at);
-  const line = before.split('\n').length;
-  const column = at - before.lastIndexOf('\n');
-  return [
-    {
-      severity: 'error',
-      code: 'not-utf8',
-      message: 'this is not UTF-8',
-      origin: { kind: 'file', span: { file: path, line, column, length: 1 } },
-      hint: 'Store the file as UTF-8.',
-    },
-  ];
 }
 
 function applyFile(loading: ImageLoading, file: ScannedFile, position: Position): void {

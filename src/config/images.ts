@@ -2,6 +2,7 @@ import type { ImageName } from '../base/brand.ts';
 import { imageName } from '../base/brand.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
 import { readDefaultInitrd, readToolsTree } from './companions.ts';
+import { configureImage } from './configure.ts';
 import { noteUnknownProfiles } from './directory.ts';
 import { valuesOf } from './hand-down.ts';
 import type { Need } from './image-order.ts';
@@ -9,7 +10,6 @@ import { orderImages } from './image-order.ts';
 import type { ImageLoading, Prefix } from './loading.ts';
 import { currentEntries, currentValue, fallbackContext } from './loading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
-import { finishImage } from './resolved-image.ts';
 import { settingRow } from './settings/table.ts';
 import { readSubimages } from './subimages.ts';
 import type { Resolved } from './values.ts';
@@ -46,6 +46,7 @@ export function readImages(main: ImageLoading, prefix: Prefix): ReadImages {
     needs,
     skipped,
   );
+  const finishedTools = tools && configureImage(tools, new Map());
   noteUnknownProfiles(main, prefix);
   const byName = new Map(waiting.map((image) => [image.loading.name, image]));
   const ordered = order.names.flatMap((name) => byName.get(name) ?? []);
@@ -53,14 +54,15 @@ export function readImages(main: ImageLoading, prefix: Prefix): ReadImages {
   return {
     images,
     main: images[images.length - 1] as ResolvedImage,
-    tools: tools && finishImage(tools),
-    faults: [main, tools, initrd].flatMap((loading) => loading?.faults ?? []).concat(order.faults),
+    tools: finishedTools,
+    faults: [main, ...subimages, tools, initrd]
+      .flatMap((loading) => loading?.faults ?? [])
+      .concat(order.faults),
   };
 }
 
 function wantsDefaultInitrd(loading: ImageLoading): boolean {
-  const initrds = currentValue(loading, 'Initrds') as readonly string[] | undefined;
-  return initrds?.includes('default') === true;
+  return (currentValue(loading, 'Initrds') as readonly string[]).includes('default');
 }
 
 /** Dependencies= as they are; those of the main image are all images unless it says otherwise. */
@@ -92,5 +94,5 @@ function finishWaiting({ loading, needs }: Waiting): ResolvedImage {
     isDefault: !isAssigned(loading.values, 'Dependencies'),
     idleRemovals: resolve(loading.values, settingRow('Dependencies'), fallbackContext(loading)).idleRemovals,
   };
-  return finishImage(loading, new Map([['Dependencies', dependencies]]));
+  return configureImage(loading, new Map([['Dependencies', dependencies]]));
 }

@@ -37,8 +37,6 @@ function companionPaths({ config }: ResolvedImage, places: CompanionPlaces): Rea
   const { ToolsTree: tools, Initrds: initrds } = config;
   return {
     ToolsTree: tools === 'default' ? (places.tools ?? tools) : tools === 'no' ? null : (tools ?? null),
-    ...(initrds && {
-      Initrds: initrds.map((path) => (path === 'default' ? (places.initrd ?? path) : path)),
-    }),
+    Initrds: initrds.map((path) => (path === 'default' ? (places.initrd ?? path) : path)),
   };
 }

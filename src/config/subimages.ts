@@ -39,7 +39,8 @@ export function readSubimages(main: MainValues, prefix: Prefix): Subimages {
     if (readSubimage(loading, path, { isDirectory, prefix })) images.push(loading);
     else skipped.add(name);
     for (const profile of loading.knownProfiles) main.loading.knownProfiles.add(profile);
-    faults.push(...loading.faults);
+    // Those of images that count are asked for when all are worked out.
+    if (!images.includes(loading)) faults.push(...loading.faults);
   }
   return { images, skipped };
 }
