@@ -1,7 +1,7 @@
 // `npm test`: sets the clone up, checks form and types, runs every kind of test, and ends with one line of sums.
 // `--full` adds the slow ones (test/full).
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectDirectory, run, setUp, testPrograms } from './setup.mjs';
@@ -15,6 +15,7 @@ const sums = { passed: 0, failed: 0, skipped: 0 };
 try {
   for (const kind of ['unit', 'golden', 'contract', 'integration', 'boot', ...(full ? ['full'] : [])])
     runKind(kind);
+  for (const corpus of ['visible', 'real']) runCorpus(corpus);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -40,6 +41,28 @@ function runKind(kind) {
   sums.skipped += counts.numPendingTests + counts.numTodoTests;
   // A run that ended badly without a failed test (a file that does not load, say) is a failure all the same.
   sums.failed += Math.max(counts.numFailedTests, result.status === 0 ? 0 : 1);
+}
+
+/**
+ * Configurations with what they mean, which lie beside the clone where there are any.
+ * @param {string} corpus
+ */
+function runCorpus(corpus) {
+  const folder = join(projectDirectory, '../shared/conformance');
+  if (!existsSync(join(folder, corpus))) {
+    console.log(`conformance/${corpus}: not here (${folder})`);
+    return;
+  }
+  const program = [process.execPath, join(projectDirectory, 'dist/cli/main.js')];
+  const argv = [join(folder, 'run.mjs'), join(folder, corpus), '--', ...program];
+  const result = spawnSync(process.execPath, argv, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  console.log(`conformance/${corpus}\n${result.stdout.trimEnd()}`);
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed$/m.exec(result.stdout) ?? [];
+  sums.passed += Number(passed ?? 0);
+  sums.failed += Math.max(Number(failed ?? 0), result.status === 0 ? 0 : 1);
 }
 
 /**
