@@ -3,10 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { hostPath, treePath } from '../../../src/base/brand.ts';
 import type { Codec, ParseContext } from '../../../src/config/codec.ts';
 import * as collections from '../../../src/config/codecs/collections.ts';
-import { credentials, drives } from '../../../src/config/codecs/machine.ts';
-import { absolutePath, path, pathOr } from '../../../src/config/codecs/paths.ts';
+import { machineId } from '../../../src/config/codecs/machine-id.ts';
+import { credentials, drives, vsockCid } from '../../../src/config/codecs/machine.ts';
+import { minimumVersion } from '../../../src/config/codecs/minimum-version.ts';
+import { absolutePath, imagePath, path, pathOr } from '../../../src/config/codecs/paths.ts';
 import * as scalars from '../../../src/config/codecs/scalars.ts';
+import * as secrets from '../../../src/config/codecs/secrets.ts';
 import { splitArtifacts } from '../../../src/config/codecs/split-artifacts.ts';
+import { ukiProfiles } from '../../../src/config/codecs/uki-profiles.ts';
 import { quoteWord, splitWords } from '../../../src/config/codecs/words.ts';
 import { tracedWhole } from '../../../src/config/traced-text.ts';
 import { memoryFiles } from '../../helpers/memory-files.ts';
@@ -20,6 +24,12 @@ const context: ParseContext = {
     'dir/x.sh': '#!',
     'creds/one': '1',
     'creds/two': '2',
+    'my dir/one': '1',
+    'rescue.conf':
+      '[UKIProfile]\nProfile=ID=rescue\n  TITLE=Save me = now\nCmdline=a "b c"\nCmdline=d\nSignExpectedPcr=no\n',
+    'plain.conf': '[UKIProfile]\nProfile=ID=plain\n',
+    'odd.conf': '[UKIProfile]\nCmdLine=x\n[Other]\nSignExpectedPcr=maybe\nProfile=ID\n',
+    'empty.conf': '',
   }),
   environment: { HOME: '/home/user', ROOM: '/room' },
 };
@@ -96,24 +106,51 @@ describe('showing a value and reading it again gives the same value', () => {
             target: fc.oneof(fc.constant(''), word).map((text) => text.replace(/^\.+/, 'x')),
           }),
         )
-        .map((items) => items.map(({ source, target }) => ({ source, target: treePath(target) }))),
+        .map((items) =>
+          items.map(({ source, target }) => ({
+            source,
+            target: treePath(target),
+            ...(target === '' && source.length % 2 === 0 && ({ root: true } as const)),
+          })),
+        ),
     );
   });
 
   it('for collections', () => {
-    roundTrips(collections.list, fc.array(word));
+    roundTrips(collections.list, fc.array(anyText));
+    roundTrips(collections.names, fc.array(anyText));
+    roundTrips(collections.profileNames, fc.array(word.filter((text) => !/^\.\.?$/.test(text))));
+    roundTrips(collections.moduleExpressions, fc.array(anyText));
+    roundTrips(collections.spaceList, fc.array(anyText));
+    roundTrips(collections.kernelArguments, fc.array(fc.constantFrom('a=b,c', 'x="y z"', '"q r"', "don't")));
+    roundTrips(collections.pairs, fc.dictionary(name, fc.string(), { noNullPrototype: true }));
+    roundTrips(collections.packages, fc.array(anyText));
     roundTrips(collections.spaceList, fc.array(word.map((text) => `${text},=`)));
-    roundTrips(collections.packages, fc.array(word));
     roundTrips(collections.quotedList, fc.array(anyText));
     roundTrips(splitArtifacts, fc.uniqueArray(fc.constantFrom('uki', 'kernel', 'initrd')));
     roundTrips(collections.environment, fc.dictionary(name, fc.string(), { noNullPrototype: true }));
   });
 
-  it('for what describes a virtual machine', () => {
+  it('for keys, versions and ids', () => {
+    roundTrips(secrets.privateKey, fc.oneof(hostPaths, fc.constant('pkcs11:object=x;type=private')));
+    roundTrips(secrets.certificate, fc.oneof(hostPaths, fc.constant('pkcs11:object=x')));
+    const types = fc.constantFrom('file', 'engine', 'provider');
+    roundTrips(secrets.keySource, fc.record({ type: types, source: fc.string() }));
+    const fewer = fc.constantFrom('file', 'provider');
+    roundTrips(secrets.certificateSource, fc.record({ type: fewer, source: fc.string() }));
+    roundTrips(secrets.url, anyText);
+    roundTrips(minimumVersion, fc.constantFrom('25', '26.1', '27~devel', 'commit:abc', undefined));
+    roundTrips(machineId, fc.oneof(fc.uuid(), fc.constantFrom('random', 'uninitialized')));
     roundTrips(
-      credentials,
-      fc.array(fc.record({ name, value: fc.string() })),
+      imagePath,
+      absolute.filter((text) => !/\/\.\.?(\/|$)/.test(text)),
     );
+    roundTrips(vsockCid, fc.oneof(fc.integer({ min: 3, max: 2 ** 32 - 2 }), fc.constantFrom('auto', 'hash')));
+    roundTrips(ukiProfiles, fc.constantFrom([], parse(ukiProfiles, 'rescue.conf plain.conf')));
+  });
+
+  it('for what describes a virtual machine', () => {
+    roundTrips(credentials, fc.array(fc.record({ name, value: fc.string() })));
     roundTrips(
       drives,
       fc.array(
@@ -202,6 +239,92 @@ describe('what may be written', () => {
     ]);
   });
 
+  it('takes quoted items of lists as they are', () => {
+    expect(parse(collections.list, `"a, b" 'c "d"' e"f g" "x\\"\\\\y" ''`)).toEqual([
+      'a, b',
+      'c "d"',
+      'e"f',
+      'g"',
+      'x"\\y',
+      '',
+    ]);
+    expect(faults(collections.list, 'a "b c')).toEqual(['a quote is not closed']);
+    expect(parse(path(), 'my dir')).toBe('/project/my dir');
+    expect(parse(collections.pathList(path({ mustExist: true })), '"my dir",dir')).toEqual([
+      '/project/my dir',
+      '/project/dir',
+    ]);
+    expect(parse(credentials, 'my dir')).toEqual([{ name: 'one', file: '/project/my dir/one' }]);
+  });
+
+  it('reads !NAME in lists of names as taking the name back, unless it is quoted', () => {
+    const entries = (codec: Codec<unknown>, text: string): readonly unknown[] => {
+      const parsed = codec.parse(traced(text), context);
+      return parsed.ok ? parsed.value.map(({ value, removes }) => (removes === true ? [value] : value)) : [];
+    };
+    expect(entries(collections.packages, 'vim !nano "!x"')).toEqual(['vim', ['nano'], '!x']);
+    expect(entries(collections.list, 'vim !nano')).toEqual(['vim', '!nano']);
+    expect(faults(collections.names, 'vim !')).toEqual(['a name is missing behind !']);
+    expect(faults(collections.profileNames, 'a ../b')).toEqual(["'../b' is not a file name"]);
+  });
+
+  it('keeps quoted arguments of the kernel together, with their quotes', () => {
+    expect(parse(collections.kernelArguments, `dyndbg="file a +p" quiet "x y" b"c don't`)).toEqual([
+      'dyndbg="file a +p"',
+      'quiet',
+      '"x y"',
+      'b"c',
+      "don't",
+    ]);
+  });
+
+  it('shows no PIN, no password and no user of a proxy', () => {
+    const pin = 'pkcs11:object=x;pin-value=1234?module-name=y';
+    expect(secrets.privateKey.redact?.(pin)).toBe('pkcs11:object=x;pin-value=***?module-name=y');
+    expect(secrets.keySource.redact?.({ type: 'provider', source: 'p:pin-value=12' })).toEqual({
+      type: 'provider',
+      source: 'p:pin-value=***',
+    });
+    expect(secrets.url.redact?.('socks5://me:secret@proxy.example:1080/x@y')).toBe(
+      'socks5://me:***@proxy.example:1080/x@y',
+    );
+    expect(secrets.url.redact?.('http://proxy.example:1080/')).toBe('http://proxy.example:1080/');
+  });
+
+  it('keeps the highest version, and refuses what needs a newer language', () => {
+    expect(minimumVersion.collect(['25', '26.1', '26~rc1'])).toBe('26.1');
+    expect(parse(minimumVersion, '27.3')).toBe('27.3');
+    expect(faults(minimumVersion, '28')).toEqual(['this configuration is for mkosi 28 or newer']);
+    expect(faults(minimumVersion, 'soon')).toEqual(["'soon' is not a version"]);
+  });
+
+  it('reads profiles of unified kernel images', () => {
+    expect(ukiProfiles.json(parse(ukiProfiles, 'rescue.conf plain.conf'))).toEqual([
+      {
+        Profile: { ID: 'rescue', TITLE: 'Save me = now' },
+        Cmdline: ['a', '"b c"', 'd'],
+        SignExpectedPcr: false,
+      },
+      { Profile: { ID: 'plain' }, Cmdline: [], SignExpectedPcr: true },
+    ]);
+    expect(faults(ukiProfiles, 'odd.conf empty.conf gone.conf')).toEqual([
+      'CmdLine= is not a setting',
+      'unknown section [Other]',
+      'the profile has no ID',
+      'gone.conf does not exist',
+    ]);
+  });
+
+  it('refuses addresses, paths and sizes that cannot be', () => {
+    expect(['2', '4294967295', 'any', '-1'].map((text) => faults(vsockCid, text).length)).toEqual([
+      1, 1, 1, 1,
+    ]);
+    expect(['auto', 'hash', '77'].map((text) => vsockCid.json(parse(vsockCid, text)))).toEqual([-1, -2, 77]);
+    expect(faults(imagePath, 'usr/x')).toEqual(["'usr/x' is not an absolute path"]);
+    expect(faults(path({ outside: '/usr' }), '/usr/bin')).toEqual(['/usr/bin lies below /usr']);
+    expect(faults(secrets.keySource, 'disk:x')).toEqual(["'disk:x' is not a source of keys"]);
+  });
+
   it('names every bad item of a list', () => {
     expect(faults(collections.enumerationList(scalars.enumeration(['json'])), 'xml,json csv')).toEqual([
       "'xml' is not a known value",
@@ -228,10 +351,21 @@ describe('what may be written', () => {
   });
 
   it('reads trees', () => {
-    expect(parse(collections.trees({ absolute: true }), 'a:/b c')).toEqual([
+    const codec = collections.trees({ absolute: true });
+    const read = parse(codec, 'a:/b c d:/ "e f:/g h"');
+    expect(read).toEqual([
       { source: '/project/a', target: 'b' },
       { source: '/project/c', target: '' },
+      { source: '/project/d', target: '', root: true },
+      { source: '/project/e f', target: 'g h' },
     ]);
+    expect(codec.json(read)).toEqual([
+      { Source: '/project/a', Target: '/b' },
+      { Source: '/project/c', Target: null },
+      { Source: '/project/d', Target: '/' },
+      { Source: '/project/e f', Target: '/g h' },
+    ]);
+    expect(faults(codec, 'a:b')).toEqual(["'b' is not an absolute path"]);
     expect(faults(collections.trees({ absolute: true }), 'a:/b/../../c')).toEqual([
       "'/b/../../c' leads out of the tree",
     ]);

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import type { Purpose } from '../../../src/config/buildable.ts';
+import { buildable, settingsWithoutEffect, unsupportedValues } from '../../../src/config/buildable.ts';
+import type { ResolvedImage } from '../../../src/config/project.ts';
+import { loadProject } from '../../../src/config/project.ts';
+import { settingRows } from '../../../src/config/settings/table.ts';
+import { memoryProject } from '../../helpers/memory-files.ts';
+
+async function image(text: string): Promise<ResolvedImage> {
+  const loaded = await loadProject(memoryProject({ 'mkimg.conf': text }));
+  if (!loaded.ok) throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
+  return loaded.value.main;
+}
+
+async function refused(text: string, purpose: Purpose): Promise<readonly string[]> {
+  return unsupportedValues(await image(text), purpose).map(({ code, message, origin }) => {
+    const place = origin?.kind === 'file' ? `${origin.span.line}:${origin.span.column}` : origin?.kind;
+    return `${code} at ${place}: ${message}`;
+  });
+}
+
+const all = `[Distribution]
+Distribution=fedora
+Architecture=riscv32
+[Output]
+Format=oci
+SplitArtifacts=uki,
+    roothash
+[Content]
+Bootloader=grub
+[Runtime]
+RuntimeNetwork=interface
+`;
+
+describe('values without an effect', () => {
+  it('can be read and shown, and are refused at their places when a build is planned', async () => {
+    expect((await image(all)).config.Format).toBe('oci');
+    expect(await refused(all, 'build')).toEqual([
+      'unsupported-value at 3:14: Architecture=riscv32 is not supported yet',
+      'unsupported-value at 2:14: Distribution=fedora is not supported yet',
+      'unsupported-value at 5:8: Format=oci is not supported yet',
+      'unsupported-value at 7:5: SplitArtifacts=roothash is not supported yet',
+      'unsupported-value at 9:12: Bootloader=grub is not supported yet',
+    ]);
+  });
+
+  it('of the section [Runtime] are refused when the image is run', async () => {
+    expect(await refused('[Runtime]\nFirmware=linux-noinitrd\n', 'build')).toEqual([]);
+    expect(await refused('[Runtime]\nFirmware=linux-noinitrd\n', 'run')).toEqual([
+      'unsupported-value at 2:10: Firmware=linux-noinitrd is not supported yet',
+    ]);
+  });
+
+  it('do not get to the planner', async () => {
+    const { config } = await image('[Output]\nFormat=tar\n');
+    expect(buildable(config)).toBe(config);
+    const other = (await image('[Output]\nFormat=oci\n')).config;
+    expect(() => buildable(other)).toThrow('internal: Format=oci');
+  });
+});
+
+describe('settings without an effect', () => {
+  it('are named if somebody set them to something else than the default', async () => {
+    const later = settingRows.filter(({ setting }) => setting.effect === 'later');
+    const row = later.find(({ setting: { codec } }) => codec.kind === 'boolean');
+    if (row === undefined) return;
+    const { section, name, setting } = row;
+    const line = async (value: boolean): Promise<readonly string[]> =>
+      settingsWithoutEffect(await image(`[${section}]\n${name}=${setting.codec.show(value)}\n`));
+    expect([...(await line(true)), ...(await line(false))]).toEqual([name]);
+    expect(settingsWithoutEffect(await image(''))).toEqual([]);
+  });
+});
