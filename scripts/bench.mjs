@@ -1,14 +1,17 @@
 // `npm run bench -- NAME [--runs N]`: mkimg beside its peers, in turns, as ratios of one run on one machine.
 //
 //   npm run bench -- build      an image from scratch, and again without a change
+//   npm run bench -- config     reading a configuration of 200 drop-ins and 20 subimages
 //
 // Package downloads and tools trees are warm. mkosi 27 comes from Debian's forky.
 import { benchBuild } from './bench/build.mjs';
+import { benchConfig } from './bench/config.mjs';
 import { setUp } from './setup.mjs';
 
 /** Each benchmark: how often it runs unless `--runs` says otherwise, and what it does. */
 const benchmarks = {
   build: { runs: 3, bench: benchBuild },
+  config: { runs: 10, bench: benchConfig },
 };
 
 const [what = 'build', ...options] = process.argv.slice(2);
