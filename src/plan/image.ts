@@ -54,6 +54,8 @@ export interface PlannedImage extends ImagePlanner {
   readonly buildArguments: readonly string[];
   readonly buildSources: ScriptSettings['sources'];
   readonly configJson: string;
+  /** Another one for each run. */
+  readonly runId: string;
   /** What it takes of other images. */
   readonly others: OtherImages;
   treeMappings(setting: 'SkeletonTrees' | 'ExtraTrees'): readonly TreeMapping[];
@@ -101,6 +103,7 @@ export function describeImage(
       target,
     })),
     configJson: facts.configJson(image),
+    runId: facts.randomUuid(),
     others,
     treeMappings: (setting) =>
       config[setting].map((mapping) => treeMapping(mapping, others.outputAt(mapping.source, setting))),

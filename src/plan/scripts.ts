@@ -77,9 +77,16 @@ export function scriptSettings(
       : { sourcesMode: sourcesModes[config.BuildSourcesEphemeral] }),
     ...(buildDirectory === undefined ? {} : { buildDirectory: { $unkeyed: buildDirectory } }),
     configJson: image.configJson,
+    ...(runsAgain(image, phase) ? { again: image.runId } : {}),
     ...(products === undefined ? {} : { products }),
     ...(packages.length === 0 ? {} : { packages }),
   };
+}
+
+/** Prepare scripts are kept although they have network, as mkosi does, unless the user says otherwise. */
+function runsAgain(image: PlannedImage, phase: ScriptPhase): boolean {
+  if (image.config.Cacheable) return false;
+  return phase !== 'prepare' || image.originOption('Cacheable').origin !== undefined;
 }
 
 function scriptEntry(path: HostPath): ScriptSettings['scripts'][number] {

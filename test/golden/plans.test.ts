@@ -1,9 +1,10 @@
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { hostPath } from '../../src/base/brand.ts';
+import type { ImageName } from '../../src/base/brand.ts';
+import { hostPath, imageName } from '../../src/base/brand.ts';
 import { sha256 } from '../../src/base/canonical.ts';
-import type { CommandLineAssignment, ResolvedImage } from '../../src/config/project.ts';
-import { loadBuiltinImage, loadProject } from '../../src/config/project.ts';
+import type { CommandLineAssignment } from '../../src/config/project.ts';
+import { loadProject } from '../../src/config/project.ts';
 import { debianRepositories } from '../../src/distro/apt-sources.ts';
 import type { PlanFacts } from '../../src/plan/image.ts';
 import { needsDefaultInitrd, planProject } from '../../src/plan/project.ts';
@@ -32,24 +33,25 @@ const facts: PlanFacts = {
   configJson: () => '{}',
 };
 
-async function planOf(image: string, flags: readonly string[]): Promise<Plan> {
+async function planOf(
+  project: string,
+  flags: readonly string[],
+  wanted?: readonly ImageName[],
+): Promise<Plan> {
   const assignments: CommandLineAssignment[] = flags.map((flag) => {
     const [setting = '', text = ''] = flag.split('=');
     return { setting, text, flag: `--${flag}` };
   });
-  const directory = hostPath(join(root, 'images', image));
-  const project = await loadProject({ directory, assignments, environment: {}, host });
-  if (!project.ok) throw new Error(project.diagnostics.map(({ message }) => message).join('\n'));
-  const { main } = project.value;
-  const initrds = new Map(needsDefaultInitrd(main.config) ? [[main.name, await initrdOf(main)]] : []);
-  return planProject({ images: [main], initrds, tools: { kind: 'host' }, facts });
-}
-
-async function initrdOf(inherit: ResolvedImage): Promise<ResolvedImage> {
-  const directory = hostPath(join(root, 'configs/initrd'));
-  const image = await loadBuiltinImage({ name: 'default-initrd', directory, inherit, assignments: [], environment: {}, host });
-  if (!image.ok) throw new Error(image.diagnostics.map(({ message }) => message).join('\n'));
-  return image.value;
+  const loaded = await loadProject({ directory: hostPath(join(root, project)), assignments, environment: {}, host });
+  if (!loaded.ok) throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
+  const initrd = loaded.value.images.find(({ name }) => name === 'default-initrd');
+  const images = loaded.value.images.filter((image) => image !== initrd);
+  const initrds = new Map(
+    images.flatMap((image) =>
+      initrd !== undefined && needsDefaultInitrd(image.config) ? [[image.name, initrd] as const] : [],
+    ),
+  );
+  return planProject({ images, initrds, tools: { kind: 'host' }, facts, ...(wanted && { wanted }) });
 }
 
 /** The plan without what depends on where the clone is, and without the lines that steps come from. */
@@ -65,7 +67,7 @@ describe('plans of the images that mkimg brings along', () => {
   for (const image of images) {
     for (const format of formats) {
       it(`${image} as ${format}`, async () => {
-        const plan = portable(await planOf(image, [`Format=${format}`, 'Release=trixie']));
+        const plan = portable(await planOf(`images/${image}`, [`Format=${format}`, 'Release=trixie']));
         await expect(plan).toMatchFileSnapshot(`plans/${image}-${format}.json`);
       });
     }
@@ -73,17 +75,17 @@ describe('plans of the images that mkimg brings along', () => {
 
   for (const release of ['bookworm', 'forky', 'sid']) {
     it(`minimal of ${release}`, async () => {
-      const plan = portable(await planOf('minimal', [`Release=${release}`]));
+      const plan = portable(await planOf('images/minimal', [`Release=${release}`]));
       await expect(plan).toMatchFileSnapshot(`plans/minimal-disk-${release}.json`);
     });
   }
 
   it('is the same each time', async () => {
-    expect(portable(await planOf('debian', []))).toBe(portable(await planOf('debian', [])));
+    expect(portable(await planOf('images/debian', []))).toBe(portable(await planOf('images/debian', [])));
   });
 
   it('names each step once, after those it refers to', async () => {
-    const { steps } = await planOf('debian', []);
+    const { steps } = await planOf('images/debian', []);
     const seen = new Set<string>();
     for (const step of steps) {
       expect(seen).not.toContain(step.id);
@@ -91,5 +93,40 @@ describe('plans of the images that mkimg brings along', () => {
       for (const [, id] of references) expect(seen).toContain(id);
       seen.add(step.id);
     }
+  });
+});
+
+describe('the plan of a project of several images', () => {
+  const project = 'test/golden/shared-base';
+  const steps = ({ steps: all }: Plan, image: string): readonly string[] =>
+    all.flatMap(({ id }) => (id.startsWith(`${image}/`) ? [id.slice(image.length + 1)] : []));
+
+  it('is one graph', async () => {
+    await expect(portable(await planOf(project, []))).toMatchFileSnapshot('plans/shared-base.json');
+  });
+
+  it('installs the base once, and builds the others on its tree', async () => {
+    const plan = await planOf(project, []);
+    expect(steps(plan, 'base')).toContain('install-packages');
+    expect(steps(plan, 'web')).toEqual(expect.arrayContaining(['resolve-packages', 'install-packages']));
+    expect(steps(plan, 'plain')).not.toContain('install-packages');
+    const first = plan.steps.find(({ id }) => id.startsWith('plain/'));
+    expect(first?.inputs).toMatchObject({ base: { $ref: 'base/clean-traces', type: 'tree' } });
+  });
+
+  it('makes one default initrd for the two that boot', async () => {
+    const { steps: all } = await planOf(project, []);
+    expect(all.filter(({ id }) => id === 'default-initrd/pack-cpio')).toHaveLength(1);
+    const joins = all.filter(({ kind }) => kind === 'join-initrds');
+    expect(joins.map(({ id }) => id)).toEqual(['web/join-initrds', 'main/join-initrds']);
+    for (const { inputs } of joins)
+      expect(inputs).toMatchObject({ segments: [{ $ref: 'default-initrd/pack-cpio', type: 'file' }] });
+  });
+
+  it('holds of one image alone only what that one needs', async () => {
+    const plan = await planOf(project, [], [imageName('plain')]);
+    const images = new Set(plan.steps.map(({ id }) => id.split('/')[0]));
+    expect([...images]).toEqual(['base', 'plain']);
+    expect(plan.images.map(({ image }) => image)).toEqual(['plain']);
   });
 });

@@ -3,7 +3,7 @@ import { environment, pathList, trees } from '../codecs/collections.ts';
 import { path } from '../codecs/paths.ts';
 import { boolean, enumeration, feature, integer } from '../codecs/scalars.ts';
 import { treeTarget, variable } from '../match-rules.ts';
-import { constant, fromContext, setting } from '../setting.ts';
+import { constant, derived, fromContext, setting } from '../setting.ts';
 
 export const ExtraSearchPaths = setting({
   codec: pathList(path({ mustExist: true, outside: '/usr' })),
@@ -89,6 +89,17 @@ export const WithNetwork = setting({
   scope: 'universal',
   summary: 'Give scripts network',
   doc: 'Prepare scripts have it always.',
+});
+
+export const Cacheable = setting({
+  codec: boolean,
+  fallback: derived({ WithNetwork }, ({ WithNetwork: network }) => !network),
+  scope: 'local',
+  summary: 'Keep what scripts made for later builds',
+  doc: `Scripts run again when anything changes that they can see: themselves, the image before them, the build sources, their
+environment. What comes over the network nobody sees, so with WithNetwork=yes they run at each build, unless this setting
+says \`yes\`. \`no\` makes all scripts of the image run at each build, prepare scripts too, which are kept otherwise although
+they have network.`,
 });
 
 export const MakeScriptsExecutable = setting({
