@@ -39,12 +39,9 @@ export function withPlaces(error: unknown, images: readonly ResolvedImage[]): un
   const [main] = images;
   const chosen = settingAtFault[error.code];
   if (chosen !== undefined && main !== undefined) return amended(error, { origin: main.originOf(chosen) });
+  if (repositoryFaults.has(error.code)) return withRepository(error, images);
   if (error.origin === undefined) return error;
   const { origin } = error;
-  if (repositoryFaults.has(error.code)) {
-    const image = images.find((candidate) => settingOf(candidate, origin) !== undefined);
-    return image === undefined ? error : amended(error, { origin: repositoryOrigin(error, image) });
-  }
   for (const image of images) {
     const setting = settingOf(image, origin);
     if (setting === undefined || error.items.length === 0) continue;
@@ -52,6 +49,17 @@ export function withPlaces(error: unknown, images: readonly ResolvedImage[]): un
     return amended(error, { ...(first === undefined ? {} : { origin: first }), alsoAt: others });
   }
   return error;
+}
+
+function withRepository(error: MkimgError, images: readonly ResolvedImage[]): MkimgError {
+  const { origin, message } = error;
+  const image = images.find(
+    (candidate) => origin !== undefined && settingOf(candidate, origin) !== undefined,
+  );
+  if (image !== undefined) return amended(error, { origin: repositoryOrigin(error, image) });
+  // The tools tree takes its packages from the main image's mirror.
+  const named = images.find(({ config }) => config.Mirror !== undefined && message.includes(config.Mirror));
+  return named === undefined ? error : amended(error, { origin: named.originOf('Mirror') });
 }
 
 function settingOf(image: ResolvedImage, origin: Origin): SettingName | undefined {

@@ -62,6 +62,8 @@ describe('the place of an error', () => {
     ]);
     const elsewhere = new MkimgError('mirror-unreachable', 'Cannot fetch http://other.example/', { origin });
     expect(placesOf(withPlaces(elsewhere, [main]))).toEqual([undefined]);
+    const ofTools = new MkimgError('mirror-unreachable', message);
+    expect(placesOf(withPlaces(ofTools, [main]))).toEqual(['/p/mkimg.conf:2:8']);
   });
 
   test('is the setting that chose the output directory', async () => {
