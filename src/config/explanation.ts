@@ -68,33 +68,34 @@ export function explained(
 }
 
 /** The entries that the value is made of: of a dictionary, the last of each key. */
-function effectiveEntries(image: ResolvedImage, row: SettingRow): readonly Entry<unknown>[] {
+function effectiveEntries(image: ResolvedImage, row: SettingRow): ReadonlySet<Entry<unknown>> {
   const { entries } = image.resolved(row.name);
   const { codec } = row.setting;
-  if (codec.merge !== 'assign') return entries;
-  return [...new Map(entries.map((entry) => [codec.label(entry.value), entry])).values()];
+  if (codec.merge !== 'assign') return new Set(entries);
+  return new Set(new Map(entries.map((entry) => [codec.label(entry.value), entry])).values());
 }
 
-function effectOf(assignment: Assignment, effective: readonly Entry<unknown>[], row: SettingRow): Effect {
+function effectOf(assignment: Assignment, effective: ReadonlySet<Entry<unknown>>, row: SettingRow): Effect {
   const { kind, entries } = assignment;
   if (kind === 'forced' || kind === 'handed-down')
-    return effective.some(({ origin }) => origin.kind === 'inherited') || kind === 'forced'
+    return kind === 'forced' || [...effective].some(({ origin }) => origin.kind === 'inherited')
       ? 'counts'
       : 'overridden';
   if (kind === 'clear') return 'counts';
   const own = row.setting.codec.merge === 'replace' ? entries.slice(-1) : entries;
   const kept = own.filter(
-    (entry) => entry.removes === true || effective.some((other) => isSame(entry, other)),
+    (entry) =>
+      entry.removes === true ||
+      effective.has(entry) ||
+      [...effective].some((other) => isSamePlace(entry, other)),
   );
   if (kept.length === own.length) return 'counts';
   return kept.length === 0 ? 'overridden' : 'partly';
 }
 
-function isSame(entry: Entry<unknown>, other: Entry<unknown>): boolean {
-  return (
-    entry === other ||
-    (entry.value === other.value && JSON.stringify(entry.origin) === JSON.stringify(other.origin))
-  );
+/** Of values that were put together anew (Dependencies=), the place tells. */
+function isSamePlace(entry: Entry<unknown>, other: Entry<unknown>): boolean {
+  return entry.value === other.value && JSON.stringify(entry.origin) === JSON.stringify(other.origin);
 }
 
 /** The first assignment of more weight that drops, replaces or takes back what this one says. */

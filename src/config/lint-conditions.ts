@@ -22,7 +22,8 @@ interface Demand {
   readonly key: string;
   readonly text: string;
   readonly negated: boolean;
-  readonly origin: Origin;
+  /** Worked out where there is something to say. */
+  readonly origin: () => Origin;
 }
 
 /** Files whose [Match] sections can never hold, each told once. */
@@ -32,9 +33,12 @@ export function lintConditions(
   images: readonly ImageName[],
 ): readonly Diagnostic[] {
   const files = image.files.filter(({ role }) => role !== 'built-in');
+  const deciding = new Map(
+    files.filter((file) => file.decidesForDirectory).map(({ directory, path }) => [directory, path]),
+  );
   return files.flatMap(({ path, directory, decidesForDirectory }) => {
-    const above = files.find((file) => file.decidesForDirectory && file.directory === directory);
-    const outer = decidesForDirectory || above === undefined ? [] : demands(scanned(above.path));
+    const above = decidesForDirectory ? undefined : deciding.get(directory);
+    const outer = above === undefined ? [] : demands(scanned(above));
     const own = demands(scanned(path));
     const contradiction = firstContradiction(own, outer);
     return [...(contradiction === undefined ? [] : [contradiction]), ...unknownImages(own, images)];
@@ -46,11 +50,11 @@ function demands(file: ScannedFile): readonly Demand[] {
     .filter(({ name }) => name === 'Match')
     .flatMap(({ assignments }) => assignments)
     .flatMap(({ key, value, keyOrigin }): readonly Demand[] => {
-      const whole = trim(value).text;
+      const whole = value.text.trim();
       // What a specifier stands for is not known here, and of conditions with `|` one is enough.
       if (whole.startsWith('|') || whole.includes('%')) return [];
       const negated = whole.startsWith('!');
-      const origin = whole === '' ? keyOrigin : trim(value).origin();
+      const origin = (): Origin => (whole === '' ? keyOrigin : trim(value).origin());
       return [{ key, text: negated ? whole.slice(1).trim() : whole, negated, origin }];
     });
 }
@@ -64,8 +68,8 @@ function firstContradiction(own: readonly Demand[], outer: readonly Demand[]): D
       severity: 'warning',
       code: 'unreachable-match',
       message: `the file never counts: ${key}=${negated ? '!' : ''}${text} contradicts ${other.key}=${other.negated ? '!' : ''}${other.text}`,
-      origin,
-      related: [{ message: 'this condition must hold as well', origin: other.origin }],
+      origin: origin(),
+      related: [{ message: 'this condition must hold as well', origin: other.origin() }],
       hint: `To ask for one of several values, write ${key}=|VALUE for each.`,
     };
   }
@@ -92,7 +96,7 @@ function unknownImages(own: readonly Demand[], images: readonly ImageName[]): re
         severity: 'warning',
         code: 'unreachable-match',
         message: `the file never counts: the project has no image '${text}'`,
-        origin,
+        origin: origin(),
         hint: near === undefined ? `It has ${images.join(', ')}.` : `Did you mean '${near}'?`,
       };
     });

@@ -22,7 +22,7 @@ import { filesBesideDropIns } from './unused.ts';
  */
 export function lintProject(project: Project, files: ConfigFiles): readonly Diagnostic[] {
   const images = [...(project.tools === undefined ? [] : [project.tools]), ...project.images];
-  const scans = new Map<HostPath, ScannedFile>();
+  const scans = new Map(project.scans);
   const scanned = (path: HostPath): ScannedFile => {
     const known = scans.get(path) ?? scan(path, files.read(path));
     scans.set(path, known);
@@ -76,7 +76,8 @@ function repeatedItems(image: ResolvedImage, row: SettingRow): readonly Diagnost
 /** Assignments that another line of the same file takes the effect of. */
 function overridden(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
   const assignments = image.assignments.filter(({ setting }) => setting === row.name);
-  if (assignments.length < 2) return [];
+  const places = assignments.flatMap(({ origin }) => fileOf(origin) ?? []);
+  if (new Set(places).size === places.length) return [];
   return explained(image, row, assignments).flatMap(({ assignment, effect, by }): readonly Diagnostic[] => {
     const { origin } = assignment;
     if (

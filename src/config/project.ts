@@ -16,6 +16,7 @@ import { programs } from './programs.ts';
 import type { ReadingRequest } from './reading.ts';
 import { distinct, reading } from './reading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
+import type { ScannedFile } from './scanner.ts';
 
 export { loadBuiltinImage } from './builtin-image.ts';
 export type { CommandLineAssignment } from './assignments.ts';
@@ -36,6 +37,8 @@ export interface Project {
   readonly warnings: readonly Diagnostic[];
   /** Configuration files that count, in the order in which they were read. */
   readonly sources: readonly HostPath[];
+  /** What stands in the files that were looked at, whether they count or not. */
+  readonly scans: ReadonlyMap<HostPath, ScannedFile>;
 }
 
 export interface ProjectRequest extends ReadingRequest {
@@ -67,7 +70,7 @@ function readProject(request: ProjectRequest, world: LoadEnvironment): Result<Pr
   const images = readImages(main, prefix);
   const faults = distinct([...world.faults, ...images.faults]);
   if (faults.some(({ severity }) => severity === 'error')) return fail(...faults);
-  return ok({ ...described(images), directory, warnings: faults }, faults);
+  return ok({ ...described(images), directory, warnings: faults, scans: world.scans }, faults);
 }
 
 function described({
