@@ -197,12 +197,18 @@ export function trees(options: TreeOptions): Codec<readonly Tree[], Tree> {
       const parsed = parseTree(part, context, options);
       return parsed.ok ? ok([parsed.value]) : parsed;
     },
-    show: ({ source, target, root }) => (target === '' && root !== true ? source : `${source}:/${target}`),
-    json: ({ source, target, root }) => ({
-      Source: source,
-      Target: root === true ? '/' : target === '' ? null : options.absolute ? `/${target}` : target,
-    }),
+    show: (tree) => {
+      const target = writtenTarget(tree, options);
+      return target === undefined ? tree.source : `${tree.source}:${target}`;
+    },
+    json: (tree) => ({ Source: tree.source, Target: writtenTarget(tree, options) ?? null }),
   });
+}
+
+function writtenTarget({ target, rooted }: Tree, { absolute }: TreeOptions): string | undefined {
+  if (rooted === true) return `/${target}`;
+  if (target === '') return undefined;
+  return absolute ? `/${target}` : target;
 }
 
 /** Words as a shell splits them: quotes and backslashes keep blanks. */

@@ -156,8 +156,8 @@ export interface Tree {
   readonly source: HostPath;
   /** Empty for the root. */
   readonly target: TreePath;
-  /** The root was written down. */
-  readonly root?: true;
+  /** The target was written with a slash before it, where this is not a matter of course. */
+  readonly rooted?: true;
 }
 
 export interface TreeOptions extends PathOptions {
@@ -183,5 +183,6 @@ export function parseTree(value: TracedText, context: ParseContext, options: Tre
     return badValue(slice(value, colon + 1), `'${target}' is not an absolute path`, hint);
   }
   const path = treePath(target);
-  return ok({ source: source.value, target: path, ...(path === '' && colon >= 0 && { root: true }) });
+  const rooted = target.startsWith('/') && (path === '' || !options.absolute);
+  return ok({ source: source.value, target: path, ...(rooted && { rooted }) });
 }

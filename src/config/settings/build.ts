@@ -148,7 +148,7 @@ export const ForeignUIDRange = setting({
 
 export const DelegateRanges = setting({
   codec: integer({ minimum: 0, maximum: 65535 }),
-  fallback: fromContext(({ environment: variables }) => (variables['USER'] === 'root' ? 0 : 3)),
+  fallback: constant(0),
   scope: 'main',
   effect: 'later',
   summary: 'Ranges of users to ask systemd for',

@@ -44,7 +44,7 @@ export const KernelCommandLineExtra = setting({
 });
 
 export const RuntimeTrees = setting({
-  codec: trees({ absolute: true }),
+  codec: trees({ absolute: false }),
   fallback: constant([]),
   scope: 'main',
   effect: 'later',

@@ -110,7 +110,7 @@ describe('showing a value and reading it again gives the same value', () => {
           items.map(({ source, target }) => ({
             source,
             target: treePath(target),
-            ...(target === '' && source.length % 2 === 0 && ({ root: true } as const)),
+            ...(target === '' && source.length % 2 === 0 && ({ rooted: true } as const)),
           })),
         ),
     );
@@ -356,7 +356,7 @@ describe('what may be written', () => {
     expect(read).toEqual([
       { source: '/project/a', target: 'b' },
       { source: '/project/c', target: '' },
-      { source: '/project/d', target: '', root: true },
+      { source: '/project/d', target: '', rooted: true },
       { source: '/project/e f', target: 'g h' },
     ]);
     expect(codec.json(read)).toEqual([
@@ -366,6 +366,13 @@ describe('what may be written', () => {
       { Source: '/project/e f', Target: '/g h' },
     ]);
     expect(faults(codec, 'a:b')).toEqual(["'b' is not an absolute path"]);
+    const relative = collections.trees({ absolute: false });
+    expect(relative.json(parse(relative, 'a:b a:/b a:/ a'))).toEqual(
+      ['b', '/b', '/', null].map((target) => ({ Source: '/project/a', Target: target })),
+    );
+    expect(relative.show(parse(relative, 'a:b a:/b a:/ a'))).toBe(
+      '/project/a:b /project/a:/b /project/a:/ /project/a',
+    );
     expect(faults(collections.trees({ absolute: true }), 'a:/b/../../c')).toEqual([
       "'/b/../../c' leads out of the tree",
     ]);
