@@ -14,6 +14,7 @@ import { reenter } from './session/command-line.ts';
 import { imagesToSync, runImageScripts } from './session/host-scripts.ts';
 import { imageOption } from './session/images.ts';
 import { withPlaces } from './session/places.ts';
+import { autoBumpOption, rememberBuild } from './session/remembered-build.ts';
 import type { BuildSession } from './session/session.ts';
 import { engineEnvironment, openBuildSession } from './session/session.ts';
 import { openShared, withShared } from './session/shared.ts';
@@ -35,19 +36,24 @@ that the images are made of. Words after \`--\` go to build scripts.`,
     },
     { name: 'explain', takesValue: false, summary: 'Say of each step why it runs or need not' },
     imageOption,
+    autoBumpOption,
   ],
   run: runBuild,
 };
 
 /** Builds what is not up to date; enters a namespace first when there is something to do. */
-export async function runBuild(context: VerbContext): Promise<number> {
+export async function runBuild(given: VerbContext): Promise<number> {
+  const remembered = await rememberBuild(given);
+  const { context } = remembered;
   let session = await openBuildSession(context);
   try {
     const exitCode = await syncSources(session, context);
     if (exitCode !== undefined) return exitCode;
     // What the scripts have fetched counts from here on.
     if (imagesToSync(wantedOf(session)).length > 0) session = await openBuildSession(context);
-    return await runSession(session, context);
+    const result = await runSession(session, context);
+    if (result === 0) await remembered.finish(session.main);
+    return result;
   } catch (error) {
     const { environment, image } = session;
     const fault = await explainFault(error, environment.store.layout.root, image.config.OutputDirectory);

@@ -13,6 +13,7 @@ import type { ToolsRoot } from '../sandbox/types.ts';
 import { settingRows } from '../config/settings/table.ts';
 import { selectImage } from './session/images.ts';
 import { checkValues, readProject } from './session/project.ts';
+import { withBuildHistory } from './session/remembered-build.ts';
 import type { VerbContext } from './verb.ts';
 
 /** What the verbs that run machines need from those that build. */
@@ -54,7 +55,8 @@ export async function withMachine(
     const exitCode = await hooks.build({ ...context, rest: [] });
     if (exitCode !== 0) return exitCode;
   }
-  const project = await readProject(context);
+  const built = context.options.force > 0 ? context : await withBuildHistory(context);
+  const project = await readProject(built);
   const image = selectImage(project, context);
   if (image.config.Format === 'directory') {
     const exitCode = await hooks.reenter(context);

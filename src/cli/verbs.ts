@@ -1,4 +1,5 @@
 import { buildVerb } from './build.ts';
+import { bumpVerb } from './bump.ts';
 import { cacheVerb } from './cache.ts';
 import { catConfigVerb } from './cat-config.ts';
 import { cleanVerb } from './clean.ts';
@@ -29,6 +30,7 @@ export const verbs: readonly Verb[] = [
   testVerb(runtimeHooks),
   cleanVerb,
   cacheVerb,
+  bumpVerb,
   initrdVerb,
   initVerb,
   toolsVerb,
