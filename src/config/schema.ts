@@ -1,5 +1,5 @@
 import type { Json } from '../base/canonical.ts';
-import type { SettingRow } from './settings/table.ts';
+import type { SettingName, SettingRow } from './settings/table.ts';
 import { settingRows } from './settings/table.ts';
 
 /**
@@ -53,10 +53,15 @@ function imageSchema(): Json {
   };
 }
 
-function settingSchema({ setting, section }: SettingRow): Json {
+/** The summary shows null for their defaults, as mkosi does. */
+const nullByDefault: ReadonlySet<SettingName> = new Set<SettingName>(['OutputDirectory', 'ToolsTree']);
+
+function settingSchema({ name, setting, section }: SettingRow): Json {
   const { schema } = setting.codec;
   return {
     description: `${setting.summary} ([${section}]).`,
-    ...(setting.optional === true ? { anyOf: [schema, { type: 'null' }] } : { allOf: [schema] }),
+    ...(setting.optional === true || nullByDefault.has(name)
+      ? { anyOf: [schema, { type: 'null' }] }
+      : { allOf: [schema] }),
   };
 }
