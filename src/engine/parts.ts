@@ -1,21 +1,25 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HostPath, StepKey } from '../base/brand.ts';
+import type { HostPath, StepId, StepKey } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
 import { digestJson } from '../base/canonical.ts';
 import type { Part, PartStore } from '../steps/implementation.ts';
+import type { StepIdentity } from './key.ts';
 import { stepKey } from './record.ts';
 import type { Run } from './run.ts';
-import { soundEntry } from './run.ts';
+import { identityOf, soundEntry } from './run.ts';
 
-/** The parts of a run, kept in the store beside the results of steps. */
-export function partStore(run: Run): PartStore {
+/** The parts that a step of a run uses, kept in the store beside the results of steps. */
+export function partStore(run: Run, step: StepId): PartStore {
   return {
     obtain: async (parts, make) => {
-      const mine = parts.filter((part) => !run.parts.has(keyOfPart(run, part)));
+      const { identity } = await identityOf(run, step);
+      const keyed = parts.map((part) => ({ part, ...keyOfPart(part, identity) }));
+      const mine = keyed.filter(({ key }) => !run.parts.has(key));
       if (mine.length > 0) claim(run, mine, makeMissing(run, mine, make));
       return Promise.all(
-        parts.map((part) => {
-          const path = run.parts.get(keyOfPart(run, part));
+        keyed.map(({ part, key }) => {
+          const path = run.parts.get(key);
           if (path === undefined) throw new Error(`internal: the part ${part.label} was not claimed`);
           return path;
         }),
@@ -24,13 +28,23 @@ export function partStore(run: Run): PartStore {
   };
 }
 
-function keyOfPart({ environment }: Run, { kind, version, identity }: Part): StepKey {
-  return stepKey(digestJson({ part: kind, version, identity, ownership: environment.ownership }));
+interface Keyed<T extends Part> {
+  readonly part: T;
+  readonly key: StepKey;
+  readonly identity: Json;
+}
+
+function keyOfPart(
+  { kind, version, identity, byTools }: Part,
+  { ownership, tools }: StepIdentity,
+): Pick<Keyed<Part>, 'key' | 'identity'> {
+  const complete = { part: kind, version, identity, ownership, ...(byTools ? { tools } : {}) };
+  return { key: stepKey(digestJson(complete)), identity: complete };
 }
 
 /** From now on other steps wait for these parts instead of making them too. */
-function claim(run: Run, parts: readonly Part[], made: Promise<readonly HostPath[]>): void {
-  for (const [index, part] of parts.entries()) {
+function claim(run: Run, parts: readonly Keyed<Part>[], made: Promise<readonly HostPath[]>): void {
+  for (const [index, { part, key }] of parts.entries()) {
     const path = made.then((paths) => {
       const own = paths[index];
       if (own === undefined) throw new Error(`internal: the part ${part.label} was not made`);
@@ -38,41 +52,41 @@ function claim(run: Run, parts: readonly Part[], made: Promise<readonly HostPath
     });
     // Whoever asked sees the error.
     path.catch(() => undefined);
-    run.parts.set(keyOfPart(run, part), path);
+    run.parts.set(key, path);
   }
 }
 
 async function makeMissing<T extends Part>(
   run: Run,
-  parts: readonly T[],
+  parts: readonly Keyed<T>[],
   make: (missing: readonly T[]) => Promise<readonly HostPath[]>,
 ): Promise<readonly HostPath[]> {
-  const found = await Promise.all(parts.map((part) => soundEntry(run, keyOfPart(run, part))));
+  const found = await Promise.all(parts.map(({ key }) => soundEntry(run, key)));
   const missing = parts.filter((_, index) => found[index] === undefined);
-  const made = missing.length === 0 ? [] : await make(missing);
+  const made = missing.length === 0 ? [] : await make(missing.map(({ part }) => part));
   run.signal.throwIfAborted();
-  const kept = new Map<T, HostPath>();
-  for (const [index, part] of missing.entries()) {
+  const kept = new Map<StepKey, HostPath>();
+  for (const [index, keyed] of missing.entries()) {
     const directory = made[index];
-    if (directory === undefined) throw new Error(`internal: ${part.label} was not made`);
-    kept.set(part, await keep(run, part, directory));
+    if (directory === undefined) throw new Error(`internal: ${keyed.part.label} was not made`);
+    kept.set(keyed.key, await keep(run, keyed, directory));
   }
-  return parts.map((part, index) => {
-    const path = found[index]?.path ?? kept.get(part);
+  return parts.map(({ part, key }, index) => {
+    const path = found[index]?.path ?? kept.get(key);
     if (path === undefined) throw new Error(`internal: ${part.label} is neither found nor made`);
     return path;
   });
 }
 
-async function keep(run: Run, part: Part, directory: HostPath): Promise<HostPath> {
-  const { store, ownership } = run.environment;
+async function keep(run: Run, { part, key, identity }: Keyed<Part>, directory: HostPath): Promise<HostPath> {
+  const { store } = run.environment;
   await using stage = await store.stage();
   await rename(directory, join(stage.entry, 'tree'));
-  const { kind, version, label, identity } = part;
+  const { kind, label } = part;
   const entry = await store.commit(stage, {
-    ...{ key: keyOfPart(run, part), kind, label, type: 'tree', contentKeyed: false, lowerLayers: [] },
+    ...{ key, kind, label, type: 'tree', contentKeyed: false, lowerLayers: [] },
     meta: null,
-    identity: { part: kind, version, identity, ownership },
+    identity,
     sync: false,
   });
   return entry.path;

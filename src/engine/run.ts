@@ -282,7 +282,7 @@ function buildContext(run: Run, { node, opened, work, products }: ContextParts):
     work,
     products,
     packagePool: store.layout.packages,
-    parts: partStore(run),
+    parts: partStore(run, step.id),
     metadataCache: store.layout.metadata,
     ...(environment.shared === undefined ? {} : { sharedFiles: environment.shared.files }),
     signal,

@@ -1,4 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
@@ -6,24 +8,89 @@ import { parseModulesDep } from '../formats/kmod.ts';
 import type { Mount, RunRequest } from '../sandbox/types.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
-import type { TreeStep } from './implementation.ts';
+import type { BuildContext, TreeStep } from './implementation.ts';
 import { moduleDirectory, moduleVersions } from './kernels.ts';
+import { walkTree } from './walk.ts';
 
 /** Module indexes for each kernel whose indexes are missing or do not list what is there. */
 export const depmod: TreeStep<'depmod'> = {
   output: 'tree',
-  version: 1,
+  version: 2,
   tools: [{ tool: 'depmod', reason: 'indexing kernel modules' }],
   async run(_inputs, root, context) {
     const tree = treeAt(root);
     const configuration = await configurationMounts(tree);
     for (const version of await moduleVersions(tree)) {
       if (await isIndexed(tree, version)) continue;
-      const modules = await tree.resolve(treePath('usr/lib/modules'));
-      await context.sandbox.run(depmodRun({ version, modules, configuration }));
+      await index(version, { tree, configuration, context });
     }
   },
 };
+
+interface Indexing {
+  readonly tree: Tree;
+  readonly configuration: readonly Mount[];
+  readonly context: BuildContext;
+}
+
+/** Decompressing and reading all modules takes long, so the indexes are kept for other trees with the same modules. */
+async function index(version: string, { tree, configuration, context }: Indexing): Promise<void> {
+  const { signal } = context;
+  const directory = await tree.resolve(moduleDirectory(version));
+  const part = {
+    kind: 'module-indexes',
+    version: 1,
+    label: `indexes of the modules of kernel ${version}`,
+    identity: {
+      kernel: version,
+      modules: await contentDigest(directory, { counts: isIndexInput, signal }),
+      configuration: await Promise.all(
+        configuration.map(({ source }) => contentDigest(source, { counts: () => true, signal })),
+      ),
+    },
+    byTools: true,
+  };
+  const [indexes] = await context.parts.obtain([part], async () => {
+    const modules = await tree.resolve(treePath('usr/lib/modules'));
+    await context.sandbox.run(depmodRun({ version, modules, configuration }));
+    const kept = hostPath(join(context.work, 'indexes'));
+    await mkdir(kept);
+    for (const name of await madeIndexes(directory)) await copyFile(join(directory, name), join(kept, name));
+    return [kept];
+  });
+  if (indexes === undefined) throw new Error('internal: no module indexes');
+  for (const name of await readdir(indexes)) {
+    const target = inDirectory(moduleDirectory(version), name);
+    await tree.writeText(target, await readFile(join(indexes, name)));
+  }
+}
+
+/** What depmod reads, of a kernel's directory: the modules, and lists that came with the kernel. */
+function isIndexInput(path: string): boolean {
+  return kernelLists.includes(path) || !/^modules\.[^/]*$/.test(path);
+}
+
+const kernelLists = ['modules.order', 'modules.builtin', 'modules.builtin.modinfo'];
+
+async function madeIndexes(directory: HostPath): Promise<readonly string[]> {
+  return (await readdir(directory)).filter((name) => !isIndexInput(name));
+}
+
+/** Digest of names and contents of files below a directory, as far as `counts` says. Links count by where they lead. */
+async function contentDigest(
+  directory: HostPath,
+  { counts, signal }: { readonly counts: (path: string) => boolean; readonly signal: AbortSignal },
+): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const { path, file, stats } of walkTree(directory, signal)) {
+    const name = path.toString('latin1');
+    if (stats.isDirectory() || !counts(name)) continue;
+    hash.update(`${name}\0`, 'latin1');
+    if (stats.isSymbolicLink()) hash.update(readlinkSync(file, 'buffer'));
+    else if (stats.isFile()) hash.update(`${stats.size}\0`).update(readFileSync(file));
+  }
+  return hash.digest('hex');
+}
 
 const buildRoot = '/buildroot';
 

@@ -36,8 +36,10 @@ export interface Part {
   /** Raise it when the making changes. */
   readonly version: number;
   readonly label: string;
-  /** All that can change the content. */
+  /** All that can change the content, but for the tools of the step. */
   readonly identity: Json;
+  /** Whether the step's tools can change the content. */
+  readonly byTools: boolean;
 }
 
 /** Parts are kept like results of steps: found by what they were made from, checked, trimmed when unused. */

@@ -64,6 +64,7 @@ export async function unpackedPackages(
     version: 1,
     label: `package ${entry.name} ${entry.version}`,
     identity: { sha256: entry.sha256 },
+    byTools: false,
     entry,
   }));
   const directories = await context.parts.obtain(parts, (missing) =>
