@@ -12,7 +12,6 @@ import type { PlanFacts, PlannedImage } from './image.ts';
 import { describeImage } from './image.ts';
 import type { InitrdSegments } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
-import { planUnpack } from './installation.ts';
 import { packageRequest } from './packages.ts';
 import type { ImageOutputs, Plan, PlannedOutput, Ref, StepTools } from './step.ts';
 import type { PlannedTree } from './tree.ts';
@@ -80,10 +79,16 @@ function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts):
     { label: 'resolve packages' },
   );
   // Tools are only run, never booted: none of the finishing matters.
-  const common = { resolved: packages, architecture: image.config.Architecture, documentation: false };
+  // In one layer, so that `mkimg tools` can name a directory that holds all of it.
   const tree = image.add(
     'install-packages',
-    { ...common, base: planUnpack(image, common), bootable: false, environment: {} },
+    {
+      resolved: packages,
+      architecture: image.config.Architecture,
+      documentation: false,
+      bootable: false,
+      environment: {},
+    },
     { label: 'install packages', keep: true },
   );
   return { kind: 'tree', tree };
