@@ -2,7 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../../src/base/canonical.ts';
 import { isObject } from '../../src/base/canonical.ts';
 import { inputIdentity, isSpecial, keyOf } from '../../src/engine/key.ts';
 import type { Step } from '../../src/plan/step.ts';
@@ -95,8 +94,15 @@ function reach(file: string, seen = new Set<string>()): ReadonlySet<string> {
 
 /** What it starts runs inside the image, and is a program of the image. */
 const insideTheImage = 'src/steps/apt/dpkg.ts';
-/** Programs in files that a step shares with another one, which starts them. */
-const ofOthers: Readonly<Record<string, readonly string[]>> = { 'unpack-packages': ['find'] };
+/** Only scripts that install packages start them, and then packages were installed with them before. */
+const ofScripts = ['apt-get', 'dpkg-deb'];
+/** Programs that a step does not start itself, or not without another step that did. */
+const ofOthers: Readonly<Record<string, readonly string[]>> = {
+  'unpack-packages': ['find'],
+  'run-scripts': ofScripts,
+  'run-build-scripts': ofScripts,
+  'run-postoutput-scripts': ofScripts,
+};
 
 describe('the tools of a step', () => {
   const files = readdirSync(join(repository, 'src/steps'))
