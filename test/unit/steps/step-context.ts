@@ -20,6 +20,7 @@ export async function toolFreeContext(scratch: HostPath): Promise<StepContext> {
     throw new Error(`this step must start no program, not even ${request.tool}`);
   };
   const context: BuildContext = {
+    products: hostPath(join(work, 'products')),
     ...{ work, packagePool: work, metadataCache: work, jobs: 1, origin: undefined },
     events: { emit: (event) => events.push(event) },
     sandbox: { mode: 'root', tools: { kind: 'host' }, run },

@@ -8,7 +8,10 @@ import { manifestText } from '../../../../src/steps/manifest.ts';
 const control =
   'Package: thing\nVersion: 1:2\nArchitecture: all\nDepends: libc6,\n bash\nDescription: a\n b\nFilename: /evil\n';
 const [stanza = new Map<string, string>()] = parseStanzas(control);
-const entry = { path: hostPath('/srv/thing.deb'), control: stanza, size: 7, sha256: sha256('thing') };
+const entry = {
+  ...{ path: hostPath('/srv/thing.deb'), url: 'file:/srv/thing.deb' },
+  ...{ control: stanza, size: 7, sha256: sha256('thing') },
+};
 
 describe('local packages', () => {
   it('are indexed under their digest, whatever they say themselves', () => {
