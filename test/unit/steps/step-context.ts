@@ -27,7 +27,8 @@ export async function toolFreeContext(scratch: HostPath): Promise<StepContext> {
     signal: new AbortController().signal,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
     progress: () => undefined,
-    parts: { obtain: () => Promise.reject(new Error('this step must make no parts')) },
+    // Nothing is shared: each step makes its own.
+    parts: { obtain: (parts, make) => make(parts) },
     lock: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
   };
   return { context, events };
