@@ -216,6 +216,20 @@ async function abort(mode: PrivilegeMode): Promise<unknown> {
   return { error, again, milliseconds: Date.now() - begin };
 }
 
+/** Aborts runs in each moment of bwrap's set-up. */
+async function abortEarly(mode: PrivilegeMode): Promise<unknown> {
+  const errors: unknown[] = [];
+  for (let milliseconds = 0; milliseconds < 40; milliseconds++) {
+    const controller = new AbortController();
+    const sandbox = createSandbox({ mode, tools, events: silentEvents, signal: controller.signal });
+    const running = failure(sandbox.run({ tool: 'sleep', argv: [duration], purpose: 'sleeping' }));
+    await delay(milliseconds);
+    controller.abort();
+    errors.push(await running);
+  }
+  return errors;
+}
+
 /** Runs until it is interrupted, and says how often it was. */
 async function hang(mode: PrivilegeMode): Promise<unknown> {
   const controller = new AbortController();
@@ -279,6 +293,7 @@ const scenarios: Readonly<Record<string, (mode: PrivilegeMode) => Promise<unknow
   fail,
   overlay,
   abort,
+  abortEarly,
   hang,
   flood,
 };

@@ -156,6 +156,13 @@ describe.each(runners)('as $name', (who) => {
     expect(processesWith(duration)).toEqual([]);
   });
 
+  it('ends what it has just begun', async () => {
+    const interrupted = expect.objectContaining({ code: 'interrupted' }) as unknown;
+    expect(await outcome(who, 'abortEarly')).toEqual(Array.from({ length: 40 }, () => interrupted));
+    // The kernel takes a moment to clear a killed sandbox away.
+    await until(() => processesWith(duration).length === 0);
+  });
+
   it('hands an interrupt on once, and the exit code back', async () => {
     const { argv, directory } = await command(who, 'hang');
     const [file, ...args] = argv;
