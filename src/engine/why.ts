@@ -77,6 +77,11 @@ function exploreStep(step: Step, exploration: Exploration): boolean {
   const past = inquiry.history.past(step.id);
   if (past === undefined) {
     causes.push({ kind: 'new', step });
+    // It may stand between others, one of which changed as well.
+    for (const { $ref } of referencesIn(step.inputs)) {
+      const source = inquiry.history.past($ref) === undefined ? undefined : exploration.steps.get($ref);
+      if (source !== undefined) explore(source, exploration);
+    }
     return true;
   }
   const changes = compareIdentities(comparable(past.identity), comparable(identityJson(identity)));
@@ -90,15 +95,18 @@ function exploreStep(step: Step, exploration: Exploration): boolean {
   return changes.length > 0;
 }
 
-/** The first steps on the way here whose results nobody can foretell. */
+/** The first steps on the way here whose results nobody can foretell, or whose results are looked into and are gone. */
 function exploreUnknown(step: Step, exploration: Exploration): boolean {
   const { inquiry, steps, causes } = exploration;
   const sources = [...referencesIn(step.inputs), ...toolsReference(step)].flatMap(({ $ref }) => {
     const source = steps.get($ref);
-    return source !== undefined && inquiry.identityOf($ref) === undefined ? [source] : [];
+    const isGone = source?.kind === 'resolve-packages' && !inquiry.isStored($ref);
+    return source !== undefined && (inquiry.identityOf($ref) === undefined || isGone) ? [source] : [];
   });
   if (sources.length === 0) causes.push({ kind: 'unknown', step });
-  for (const source of sources) explore(source, exploration);
+  for (const source of sources) {
+    if (!explore(source, exploration)) causes.push({ kind: 'lost', step: source });
+  }
   return true;
 }
 
