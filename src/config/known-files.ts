@@ -22,26 +22,6 @@ const knownSuffixes: readonly string[] = [
   ...settingRows.flatMap(({ setting }) => (setting.implicit ?? []).map(({ suffix }) => suffix)),
 ];
 
-/** What mkosi picks up by name and mkimg does not yet. */
-const laterSuffixes: readonly string[] = [
-  '.clean',
-  '.clean.d',
-  '.configure',
-  '.configure.d',
-  '.crt',
-  '.initrd',
-  '.key',
-  '.nspawn',
-  '.passphrase',
-  '.postoutput',
-  '.postoutput.d',
-  '.snapshot',
-  '.sync',
-  '.sync.d',
-  '.sysupdate',
-  '.uki-profiles',
-];
-
 /** What editors and package managers leave beside a file. */
 export const leftover = /~$|\.(?:bak|old|orig|rej|swp|tmp)$|\.(?:dpkg|rpm)[\w-]*$/;
 
@@ -61,9 +41,6 @@ function unusedFile(
   prefix: string,
 ): Pick<Diagnostic, 'code' | 'message' | 'hint'> | undefined {
   if (knownSuffixes.includes(suffix) || leftover.test(suffix)) return undefined;
-  if (laterSuffixes.includes(suffix)) {
-    return { code: 'unsupported-file', message: 'mkimg does not use this file yet' };
-  }
   const near = closest(suffix, knownSuffixes);
   if (near === undefined) return undefined;
   return { code: 'unknown-file', message: 'nothing uses this file', hint: `Did you mean ${prefix}${near}?` };
