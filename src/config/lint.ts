@@ -60,7 +60,12 @@ function repeatedItems(image: ResolvedImage, row: SettingRow): readonly Diagnost
   // Only in lists of names does an item say nothing new the second time.
   if (codec.removable !== true) return [];
   const first = new Map<string, Origin>();
-  return image.resolved(row.name).entries.flatMap(({ value, origin }): readonly Diagnostic[] => {
+  // What mkimg brings along names what it needs; that users name it as well is no fault of theirs.
+  const builtIn = new Set<string>(
+    image.files.filter(({ role }) => role === 'built-in').map(({ path }) => path),
+  );
+  const own = image.resolved(row.name).entries.filter(({ origin }) => !builtIn.has(fileOf(origin) ?? ''));
+  return own.flatMap(({ value, origin }): readonly Diagnostic[] => {
     const name = codec.label(value);
     const before = first.get(name);
     if (before === undefined || origin.kind === 'inherited' || isSamePlace(before, origin)) {
