@@ -63,14 +63,15 @@ export function scriptSettings(
 ): ScriptSettings {
   const { config } = image;
   const packages = phase === 'postoutput' ? [] : image.others.packages();
-  const buildDirectory =
-    phase === 'build' && config.BuildDirectory !== undefined ? config.BuildDirectory : undefined;
+  const buildDirectory = phase === 'build' ? config.BuildDirectory : undefined;
+  const network = hasNetwork(image, phase);
   return {
     phase,
     scripts: config[settingOfPhase[phase]].map(scriptEntry),
     arguments: phase === 'build' ? image.buildArguments : argumentsOfPhase[phase],
     environment: scriptVariables(config, image.environment),
-    network: phase === 'prepare' || (config.WithNetwork && phase !== 'postoutput'),
+    network,
+    ...(network ? { repositories: image.repositories } : {}),
     sources: image.buildSources,
     ...(config.BuildSourcesEphemeral === 'no'
       ? {}
@@ -81,6 +82,10 @@ export function scriptSettings(
     ...(products === undefined ? {} : { products }),
     ...(packages.length === 0 ? {} : { packages }),
   };
+}
+
+function hasNetwork({ config }: PlannedImage, phase: ScriptPhase): boolean {
+  return phase === 'prepare' || (config.WithNetwork && phase !== 'postoutput');
 }
 
 /** Prepare scripts are kept although they have network, as mkosi does, unless the user says otherwise. */

@@ -48,6 +48,8 @@ export interface ScriptSettings {
   readonly products?: Ref<'products'>;
   /** Packages that images built before this one made. */
   readonly packages?: readonly Ref<'products'>[];
+  /** Where scripts beside the tree may install packages from; absent without network. */
+  readonly repositories?: RepositorySet;
   /** Another value in each build, for scripts that have to run again; see Cacheable=. */
   readonly again?: string;
   /** JSON of the resolved configuration (MKOSI_CONFIG), secrets redacted. */

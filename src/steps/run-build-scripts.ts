@@ -13,7 +13,7 @@ import { runScripts } from './scripts.ts';
 export const runBuildScripts: TreeStep<'run-build-scripts'> = {
   output: 'tree',
   fresh: true,
-  version: 2,
+  version: 3,
   tools: scriptTools,
   mayChange: ({ sources }) => sources.map(({ source }) => source),
   async run(inputs, root, context) {

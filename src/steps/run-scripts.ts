@@ -5,7 +5,7 @@ import { runScripts } from './scripts.ts';
 /** Runs prepare, postinst or finalize scripts on the tree. */
 export const runScriptsStep: TreeStep<'run-scripts'> = {
   output: 'tree',
-  version: 2,
+  version: 3,
   tools: scriptTools,
   mayChange: ({ sources }) => sources.map(({ source }) => source),
   async run(inputs, root, context) {

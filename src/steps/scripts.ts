@@ -11,6 +11,8 @@ import type { Mount, RunRequest } from '../sandbox/types.ts';
 import { buildrootMount } from './buildroot.ts';
 import type { BuildContext } from './implementation.ts';
 import * as place from './script-environment.ts';
+import type { ScriptApt } from './script-apt.ts';
+import { scriptApt } from './script-apt.ts';
 import { layOutProducts, productDirectories } from './script-products.ts';
 import { openSources } from './script-sources.ts';
 import { chrootEnvironment, helperPrograms, helpersDirectory, scriptPath } from './script-helpers.ts';
@@ -38,6 +40,7 @@ interface Stage {
   /** Becomes the directory of helper programs. */
   readonly helpers: HostPath;
   readonly sources: Sources;
+  readonly apt: Pick<ScriptApt, 'mounts' | 'env'>;
   /** See script-products.ts. */
   readonly products: HostPath;
 }
@@ -53,7 +56,9 @@ export async function runScripts(run: ScriptRun, context: BuildContext): Promise
   for (const script of run.settings.scripts) await checkScript(script, context);
   await using traces = await mountPointTraces(run);
   await using sources = await openSources(run.settings, context);
-  const stage = { ...(await prepareStage(run, traces.resolvConf, context)), sources: sources.sources };
+  const apt = await scriptApt(run.settings, context);
+  const prepared = await prepareStage({ run, apt, resolvConf: traces.resolvConf }, context);
+  const stage = { ...prepared, apt, sources: sources.sources };
   const products = await layOutProducts(run.settings, hostPath(join(context.work, 'products')));
   for (const script of run.settings.scripts)
     await runScript({ run, stage: { ...stage, products: products.directory }, script }, context);
@@ -101,9 +106,14 @@ async function mountPointTraces({ root }: ScriptRun): Promise<MountPointTraces> 
   };
 }
 
+interface StageParts {
+  readonly run: ScriptRun;
+  readonly apt: ScriptApt;
+  readonly resolvConf: TreePath;
+}
+
 async function prepareStage(
-  { settings }: ScriptRun,
-  resolvConf: TreePath,
+  { run: { settings }, apt, resolvConf }: StageParts,
   context: BuildContext,
 ): Promise<Pick<Stage, 'work' | 'helpers'>> {
   const work = hostPath(join(context.work, 'scripts'));
@@ -112,7 +122,8 @@ async function prepareStage(
   await mkdir(helpers, { recursive: true });
   for (const path of stageDirectories) await mkdir(inStage(path), { recursive: true });
   await writeFile(inStage(place.configFile), settings.configJson);
-  for (const [name, text] of Object.entries(helperPrograms({ network: settings.network, resolvConf }))) {
+  const programs = { ...helperPrograms({ network: settings.network, resolvConf }), ...apt.programs };
+  for (const [name, text] of Object.entries(programs)) {
     await writeFile(join(helpers, name), text, { mode: 0o755 });
   }
   if (settings.buildDirectory !== undefined) await mkdir(settings.buildDirectory, { recursive: true });
@@ -196,9 +207,10 @@ export function scriptRequest({ run, stage, script }: OneScript): RunRequest {
     mounts: [
       ...(root === undefined ? [] : [buildrootMount(root)]),
       { source: stage.helpers, target: helpersDirectory, mode: 'ro' },
+      ...stage.apt.mounts,
       ...mounts,
     ],
-    env: { PATH: scriptPath, ...environment },
+    env: { PATH: scriptPath, ...stage.apt.env, ...environment },
   };
 }
 

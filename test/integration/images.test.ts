@@ -152,6 +152,31 @@ describe.skipIf(!isRoot)('scripts around a build (need root)', () => {
     expect(await readFile(join(project, 'left'), 'utf8')).toBe('');
   });
 
+  it('install packages into the image', async () => {
+    const project = await bench.project(
+      '[Distribution]\nRelease=trixie\n[Output]\nFormat=directory\nOutputDirectory=out\n',
+      { 'mkimg.prepare': '#!/bin/sh\nset -eu\nmkosi-install more\n' },
+    );
+    await build(project);
+    expect(await readFile(join(project, 'out/image/usr/share/more/file'), 'utf8')).toBe('more\n');
+    const status = await readFile(join(project, 'out/image/var/lib/dpkg/status'), 'utf8');
+    expect(status).toMatch(/Package: more\nStatus: install ok installed/);
+  });
+
+  it('run at each build where they use the network, unless they may be kept', async () => {
+    const project = await bench.project(
+      '[Distribution]\nRelease=trixie\n[Output]\nFormat=tar\nOutputDirectory=out\n[Build]\nWithNetwork=yes\n',
+      { 'mkimg.prepare': '#!/bin/sh\n', 'mkimg.finalize': '#!/bin/sh\ntouch "$BUILDROOT/final"\n' },
+    );
+    await build(project);
+    const again = ran(await build(project));
+    expect(again).toContain('main/run-scripts:finalize');
+    expect(again).not.toContain('main/run-scripts:prepare');
+    await build(project, '--cacheable=yes');
+    expect(ran(await build(project, '--cacheable=yes'))).toEqual([]);
+    expect(ran(await build(project, '--cacheable=no'))).toContain('main/run-scripts:prepare');
+  });
+
   it('leave the sources alone where they are ephemeral', async () => {
     const project = await bench.project(
       '[Distribution]\nRelease=trixie\n[Output]\nFormat=directory\nOutputDirectory=out\n[Build]\nBuildSources=sources\nBuildSourcesEphemeral=yes\n',

@@ -22,6 +22,7 @@ const stage = {
   work: hostPath('/s/scripts'),
   helpers: hostPath('/s/helpers'),
   sources: settings.sources,
+  apt: { mounts: [], env: {} },
   products: hostPath('/s/products'),
 };
 const run = { settings, root: hostPath('/s/root'), destination: hostPath('/s/out') };
