@@ -13,6 +13,7 @@ import { createSandbox } from '../sandbox/sandbox.ts';
 import { reenter } from './session/command-line.ts';
 import { imagesToSync, runImageScripts } from './session/host-scripts.ts';
 import { imageOption } from './session/images.ts';
+import { keepHouse, noteUse, withTrimAdvice } from './session/housekeeping.ts';
 import { withPlaces } from './session/places.ts';
 import { autoBumpOption, rememberBuild } from './session/remembered-build.ts';
 import type { BuildSession } from './session/session.ts';
@@ -57,7 +58,7 @@ export async function runBuild(given: VerbContext): Promise<number> {
   } catch (error) {
     const { environment, image } = session;
     const fault = await explainFault(error, environment.store.layout.root, image.config.OutputDirectory);
-    throw withPlaces(fault, session.images);
+    throw withPlaces(await withTrimAdvice(fault, environment.store), session.images);
   }
 }
 
@@ -83,7 +84,10 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
   const outlook = await foresee(session.plan, session.environment, session.targets);
   const explains = context.options.extra['explain'] !== undefined;
   if (explains && currentMode() === undefined) explainOutputs(outlook, context.events);
-  if (outlook.upToDate && context.options.force === 0) return reportUpToDate(outlook, context);
+  if (outlook.upToDate && context.options.force === 0) {
+    await noteUse(session, context);
+    return reportUpToDate(outlook, context);
+  }
   if (session.main.config.Incremental === 'strict') refuseInstallation(session, outlook);
   for (const { directory } of session.targets.values()) await prepareOutputDirectory(directory);
   await requireTools(session, outlook.evaluation.needed);
@@ -110,6 +114,7 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
       });
     },
   });
+  await keepHouse(session, context);
   return 0;
 }
 

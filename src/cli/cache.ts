@@ -4,12 +4,15 @@ import { fail, ok } from '../base/diagnostic.ts';
 import { ConfigurationError } from '../base/errors.ts';
 import { sizeOf } from '../config/codecs/scalars.ts';
 import type { PooledFile } from '../engine/package-pool.ts';
-import { isCorrupt, listPool, prunePool } from '../engine/package-pool.ts';
+import { isCorrupt, listPool } from '../engine/package-pool.ts';
 import type { PruneLimits, StoredEntry } from '../engine/prune.ts';
-import { listEntries, prune } from '../engine/prune.ts';
+import { listEntries, prune, usualLimits } from '../engine/prune.ts';
+import type { CacheProject } from '../engine/projects.ts';
+import { listProjects } from '../engine/projects.ts';
 import type { Store } from '../engine/store.ts';
 import { openStore } from '../engine/store.ts';
 import { currentMode } from '../sandbox/namespace.ts';
+import { printable } from '../sandbox/text.ts';
 import { reenter } from './session/command-line.ts';
 import { formatBytes, formatDuration } from './reporters/format.ts';
 import { readProject } from './session/project.ts';
@@ -17,7 +20,6 @@ import { cacheLayoutOf } from './session/session.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 const day = 24 * 60 * 60 * 1000;
-const defaultAge = 30 * day;
 
 export const cacheVerb: Verb = {
   name: 'cache',
@@ -36,7 +38,7 @@ running build uses is removed.`,
     {
       name: 'max-size',
       takesValue: true,
-      summary: 'prune: results beyond this size (10G), the longest unused first',
+      summary: 'prune: what goes beyond this size (10G), the longest unused first',
     },
     { name: 'all', takesValue: false, summary: 'prune: everything that no running build uses' },
   ],
@@ -89,9 +91,7 @@ function parseLimits(extra: Readonly<Record<string, string>>): Result<PruneLimit
     return fail(...[olderThan, maximumBytes].flatMap((result) => (result.ok ? [] : result.diagnostics)));
   }
   const limits = { ...olderThan.value, ...maximumBytes.value, all: extra['all'] !== undefined };
-  return ok(
-    extra['all'] === undefined && Object.keys(limits).length === 1 ? { olderThan: defaultAge } : limits,
-  );
+  return ok(extra['all'] === undefined && Object.keys(limits).length === 1 ? usualLimits : limits);
 }
 
 const limitNames = { 'older-than': 'olderThan', 'max-size': 'maximumBytes' } as const;
@@ -140,16 +140,25 @@ async function openCache(context: VerbContext): Promise<Store> {
   }
 }
 
+/** What `mkimg cache` shows. */
+export interface CacheContents {
+  readonly entries: readonly StoredEntry[];
+  readonly packages: readonly PooledFile[];
+  readonly projects: readonly CacheProject[];
+}
+
 async function list(store: Store, context: VerbContext): Promise<number> {
-  const entries = await listEntries(store);
-  const packages = await listPool(store.layout.packages);
-  context.print(
-    context.options.json ? cacheJson(store, entries, packages) : cacheText(store, entries, packages),
-  );
+  const contents: CacheContents = {
+    entries: await listEntries(store),
+    packages: await listPool(store.layout.packages),
+    projects: await listProjects(store.layout.state),
+  };
+  context.print(context.options.json ? cacheJson(store, contents) : cacheText(store, contents));
   return 0;
 }
 
-function cacheJson(store: Store, entries: readonly StoredEntry[], packages: readonly PooledFile[]): string {
+function cacheJson(store: Store, contents: CacheContents): string {
+  const { entries, packages } = contents;
   const document = {
     directory: store.layout.root,
     entries: entries.map(({ key, entry, moved, bytes, lastUsed }) => ({
@@ -163,16 +172,38 @@ function cacheJson(store: Store, entries: readonly StoredEntry[], packages: read
           }),
     })),
     packages: { files: packages.length, bytes: totalBytes(packages) },
+    projects: usesOfProjects(contents).map(({ name, lastUsed, ...sizes }) => ({
+      ...{ directory: name, lastUsed: new Date(lastUsed).toISOString() },
+      ...sizes,
+    })),
   };
   return JSON.stringify(document, undefined, 2);
 }
 
-/** One line for each kind of result, the largest first. */
-export function cacheText(
-  store: Pick<Store, 'layout'>,
-  entries: readonly StoredEntry[],
-  packages: readonly PooledFile[],
-): string {
+interface Use {
+  readonly name: string;
+  readonly results: number;
+  readonly bytes: number;
+  /** Bytes of results that no other project uses: what is freed with it. */
+  readonly ownBytes: number;
+  readonly lastUsed: number;
+}
+
+function usesOfProjects({ entries, projects }: CacheContents): readonly Use[] {
+  return projects.map(({ directory, keys, lastUsed }) => {
+    const others = new Set(
+      projects.filter((project) => project.directory !== directory).flatMap((project) => project.keys),
+    );
+    const used = entries.filter(({ key }) => keys.includes(key));
+    const own = used.filter(({ key }) => !others.has(key));
+    const sizes = { results: used.length, bytes: totalBytes(used), ownBytes: totalBytes(own) };
+    return { name: directory, ...sizes, lastUsed };
+  });
+}
+
+/** One line for each kind of result, the largest first, and for each project, the one that was used last first. */
+export function cacheText(store: Pick<Store, 'layout'>, contents: CacheContents): string {
+  const { entries, packages } = contents;
   const items = [
     ...entries.map(({ entry, moved, bytes, lastUsed }) => ({
       kind: entry?.record.kind ?? (moved ? 'replaced outputs' : 'damaged'),
@@ -202,7 +233,30 @@ export function cacheText(
       ]),
     ),
     row(['all', String(items.length), formatBytes(totalBytes(items)), '']),
+    ...projectLines(contents, now),
   ].join('\n');
+}
+
+function projectLines(contents: CacheContents, now: number): readonly string[] {
+  const { entries, projects } = contents;
+  if (projects.length === 0) return [];
+  const used = new Set(projects.flatMap(({ keys }) => keys));
+  const rest = entries.filter(({ key }) => !used.has(key));
+  return [
+    '',
+    projectRow(['results', 'size', 'alone', 'last used', 'used by']),
+    ...usesOfProjects(contents).map(({ name, results, bytes, ownBytes, lastUsed }) =>
+      projectRow([
+        ...[String(results), formatBytes(bytes), formatBytes(ownBytes)],
+        ...[`${formatDuration(Math.max(0, now - lastUsed))} ago`, name],
+      ]),
+    ),
+    projectRow([String(rest.length), formatBytes(totalBytes(rest)), '', '', 'none, in its last build']),
+  ];
+}
+
+function projectRow([results = '', size = '', alone = '', used = '', name = '']: readonly string[]): string {
+  return `${results.padStart(7)} ${size.padStart(10)} ${alone.padStart(10)}   ${used.padEnd(18)} ${printable(name)}`;
 }
 
 function row([kind = '', count = '', size = '', used = '']: readonly string[]): string {
@@ -214,16 +268,12 @@ function totalBytes(items: readonly { readonly bytes: number }[]): number {
 }
 
 async function pruneCache(store: Store, limits: PruneLimits, context: VerbContext): Promise<number> {
-  const results = await prune(store, limits, context.signal);
-  const age = limits.all === true ? 0 : limits.olderThan;
-  const packages =
-    age === undefined ? { removed: 0, bytes: 0 } : await prunePool(store.layout.packages, Date.now() - age);
-  const report = { results, packages };
+  const { packages, ...results } = await prune(store, limits, context.signal);
   const text = [
     `Removed ${results.removed} results (${formatBytes(results.bytes)}) and ${packages.removed} packages (${formatBytes(packages.bytes)})`,
     ...(results.inUse === 0 ? [] : [`${results.inUse} results stay because a build is running`]),
   ].join('\n');
-  context.print(context.options.json ? JSON.stringify(report, undefined, 2) : text);
+  context.print(context.options.json ? JSON.stringify({ results, packages }, undefined, 2) : text);
   return 0;
 }
 

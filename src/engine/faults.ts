@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { amended, isErrno, MkimgError } from '../base/errors.ts';
 import { shellCommand } from '../sandbox/text.ts';
 import type { HostPath } from '../base/brand.ts';
+import type { Step } from '../plan/step.ts';
 import type { Stage } from './staging.ts';
+import type { Store } from './store.ts';
 
 const message = /No space left on device|Disk quota exceeded/;
 
@@ -29,6 +31,31 @@ export async function explainFault(error: unknown, ...directories: readonly Host
     ...(error instanceof MkimgError ? { tail: error.tail } : {}),
     cause: error,
   });
+}
+
+/** The same for what stopped a step; says also what its last result took, as far as the store knows one. */
+export async function explainStepFault(
+  error: unknown,
+  store: Store,
+  step: Pick<Step, 'kind' | 'label'>,
+): Promise<unknown> {
+  const fault = await explainFault(error, store.layout.root);
+  if (!(fault instanceof MkimgError) || fault.code !== 'disk-full') return fault;
+  const records = await Promise.all((await store.keys()).map(async (key) => (await store.find(key))?.record));
+  const [last] = records
+    .filter((record) => record?.kind === step.kind && record.label === step.label)
+    .sort((left, right) => (right?.createdAt ?? 0) - (left?.createdAt ?? 0));
+  if (last === undefined) return fault;
+  const { hint, tail, cause } = fault;
+  return new MkimgError(
+    'disk-full',
+    `${fault.message}; the last result of '${step.label}' took ${last.bytes} bytes`,
+    {
+      ...(hint === undefined ? {} : { hint }),
+      tail,
+      cause,
+    },
+  );
 }
 
 /** With this many bytes left, a step may still have run out of space: what it wrote is removed when it fails. */

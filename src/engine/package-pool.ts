@@ -21,7 +21,8 @@ export async function listPool(pool: HostPath): Promise<readonly PooledFile[]> {
     const path = hostPath(join(pool, name));
     const stats = await lstat(path);
     if (!stats.isFile()) continue;
-    files.push({ path, bytes: stats.size, lastUsed: Math.max(stats.atimeMs, stats.mtimeMs) });
+    const lastUsed = Math.min(Date.now(), Math.max(stats.atimeMs, stats.mtimeMs));
+    files.push({ path, bytes: stats.size, lastUsed });
   }
   return files;
 }
@@ -32,12 +33,8 @@ export async function isCorrupt({ path }: PooledFile): Promise<boolean> {
   return digest !== undefined && (await fileDigest(path)) !== digest;
 }
 
-/** Removes files that were used before `usedBefore`; returns how many and how large they were. */
-export async function prunePool(
-  pool: HostPath,
-  usedBefore: number,
-): Promise<{ readonly removed: number; readonly bytes: number }> {
-  const old = (await listPool(pool)).filter(({ lastUsed }) => lastUsed < usedBefore);
-  for (const { path } of old) await rm(path, { force: true });
-  return { removed: old.length, bytes: old.reduce((sum, { bytes }) => sum + bytes, 0) };
+/** Removes files; returns how many there were. */
+export async function removeFiles(files: readonly PooledFile[]): Promise<number> {
+  for (const { path } of files) await rm(path, { force: true });
+  return files.length;
 }

@@ -8,7 +8,7 @@ import type { Ref } from '../plan/step.ts';
 import type { BuildContext } from '../steps/implementation.ts';
 import type { EngineEnvironment } from './environment.ts';
 import { identify, identifyInputs, isContentKeyed } from './evaluate.ts';
-import { explainFault, keepSandbox } from './faults.ts';
+import { explainStepFault, keepSandbox } from './faults.ts';
 import type { Graph, Node } from './graph.ts';
 import { allReferences, nodeOf } from './graph.ts';
 import type { OpenedInputs } from './inputs.ts';
@@ -139,13 +139,14 @@ export async function soundEntry(run: Run, key: StepKey): Promise<Entry | undefi
   const { store } = run.environment;
   const entry = await store.find(key);
   if (entry === undefined) return undefined;
-  const { layers } = entry.record;
-  const parts = await Promise.all([...new Set([...layers, key])].map((part) => soundPart(run, part)));
+  const all = [...new Set([...entry.record.layers, key])];
+  // Before they are looked at: who trims the cache leaves alone what was touched.
+  for (const part of all) await store.touch(part);
+  const parts = await Promise.all(all.map((part) => soundPart(run, part)));
   if (parts.includes(false)) {
     await store.remove(key);
     return undefined;
   }
-  for (const part of new Set([...layers, key])) await store.touch(part);
   return entry;
 }
 
@@ -222,7 +223,7 @@ export async function runStep<T>(
     } catch (error) {
       const isFirst = !run.signal.aborted;
       if (isFirst) events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
-      const fault = await explainFault(error, store.layout.root);
+      const fault = await explainStepFault(error, store, step);
       const cause = isFirst ? await keepSandbox(fault, stage) : fault;
       // Before the place is free for the next step.
       run.fail(cause);

@@ -35,21 +35,23 @@ export function offerEntry(run: Run, node: Node, entry: Entry): void {
 
 /**
  * Whether a result may leave the machine and others may be of use here. What a secret went into is not shared: it may hold
- * the secret. Nor is what depends on the state of the world outside, which a machine must know before it has the key.
+ * the secret. Nor is what depends on the state of the world outside, which a machine must know before it has the key, or
+ * what is made again in each build, because nobody will ask for it.
  */
 export function isShareable(graph: Graph, node: Node): boolean {
   const { implementation } = node;
   const isStateful = implementation.output !== 'tree' && implementation.state !== undefined;
-  return !isStateful && !isSecretive(graph, node, new Set());
+  return !isStateful && !isPrivate(graph, node, new Set());
 }
 
-/** True when a secret is among the inputs of a step, or of one that it builds on. */
-function isSecretive(graph: Graph, node: Node, seen: Set<StepId>): boolean {
+/** True when a step, or one that it builds on, has a secret among its inputs, or runs in each build. */
+function isPrivate(graph: Graph, node: Node, seen: Set<StepId>): boolean {
   if (seen.has(node.step.id)) return false;
   seen.add(node.step.id);
   return (
+    'again' in node.step.inputs ||
     holdsSecret(node.step.inputs) ||
-    allReferences(node).some(({ $ref }) => isSecretive(graph, nodeOf(graph, $ref), seen))
+    allReferences(node).some(({ $ref }) => isPrivate(graph, nodeOf(graph, $ref), seen))
   );
 }
 

@@ -16,7 +16,14 @@ import type { StepKey } from '../../../src/base/brand.ts';
 import { hostPath } from '../../../src/base/brand.ts';
 import { sha256 } from '../../../src/base/canonical.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from '../../../src/base/owner.ts';
-import { chooseDoomed, listEntries, prune } from '../../../src/engine/prune.ts';
+import { listProjects, noteProject, touchProject } from '../../../src/engine/projects.ts';
+import {
+  chooseDoomed,
+  listEntries,
+  prunableBytes,
+  prune,
+  trimAfterBuild,
+} from '../../../src/engine/prune.ts';
 import { markRunning } from '../../../src/engine/lock.ts';
 import { parseRecord, stepKey } from '../../../src/engine/record.ts';
 import { removeStaleStages } from '../../../src/engine/staging.ts';
@@ -281,7 +288,61 @@ describe('prune', () => {
     }
     const entries = await listEntries(store);
     expect(entries.map(({ bytes }) => bytes)).toEqual([100, 100, 100]);
-    expect([...chooseDoomed(entries, { maximumBytes: 150 })]).toEqual([keyFor('a'), keyFor('b')]);
+    expect([...chooseDoomed(entries, { maximumBytes: 150 })]).toEqual(entries.slice(0, 2));
     expect([...chooseDoomed(entries, { maximumBytes: 300 })]).toEqual([]);
+  });
+
+  test('trims packages with the rest', async () => {
+    await using cache = await testCache();
+    const { store } = cache;
+    await addFile(store, 'a', 'x'.repeat(100));
+    await age(store, keyFor('a'), 5000);
+    const [old, young] = ['old', 'young'].map((name) => join(store.layout.packages, `${name}.deb`));
+    await writeFile(old ?? '', 'x'.repeat(100));
+    await writeFile(young ?? '', 'x'.repeat(100));
+    await utimes(old ?? '', 1, 1);
+    expect(await prunableBytes(store, { maximumBytes: 250 })).toBe(100);
+    const kept = { removed: 0, bytes: 0 };
+    expect(await prune(store, { maximumBytes: 300 }, signal)).toMatchObject({ ...kept, packages: kept });
+    expect(await prune(store, { maximumBytes: 250 }, signal)).toMatchObject({
+      ...kept,
+      packages: { removed: 1, bytes: 100 },
+    });
+    expect(await prune(store, { maximumBytes: 150 }, signal)).toMatchObject({ removed: 1, bytes: 100 });
+    expect(await readdir(store.layout.packages)).toEqual(['young.deb']);
+  });
+
+  test('takes what a project stands on for used when the project is', async () => {
+    await using cache = await testCache();
+    const { store } = cache;
+    const { state } = store.layout;
+    for (const name of ['mine', 'nobodys']) {
+      await addFile(store, name);
+      await age(store, keyFor(name), 5000);
+    }
+    const project = hostPath('/a/project');
+    await touchProject(state, project);
+    expect(await listProjects(state)).toEqual([]);
+    await noteProject(state, project, [keyFor('mine'), keyFor('mine')]);
+    expect(await listProjects(state)).toMatchObject([{ directory: project, keys: [keyFor('mine')] }]);
+    expect(await prune(store, { olderThan: 1000 }, signal)).toMatchObject({ removed: 1 });
+    expect(await store.keys()).toEqual([keyFor('mine')]);
+  });
+
+  test('bears times in the future, from before the clock was set back', async () => {
+    await using cache = await testCache();
+    const { store } = cache;
+    for (const name of ['a', 'b']) await addFile(store, name, 'x'.repeat(100));
+    await age(store, keyFor('a'), -1e10);
+    await age(store, keyFor('b'), 5000);
+    const { state } = store.layout;
+    expect((await listEntries(store)).map(({ key }) => key)).toEqual([keyFor('b'), keyFor('a')]);
+    expect(await prune(store, { maximumBytes: 100 }, signal)).toMatchObject({ removed: 1 });
+    expect(await store.keys()).toEqual([keyFor('a')]);
+    await writeFile(join(state, 'trimmed'), '');
+    await utimes(join(state, 'trimmed'), Date.now() / 1000 + 1e7, Date.now() / 1000 + 1e7);
+    expect(await trimAfterBuild(store, undefined, signal)).toMatchObject({ removed: 0 });
+    expect(await trimAfterBuild(store, undefined, signal)).toBe(undefined);
+    expect(await trimAfterBuild(store, 50, signal)).toMatchObject({ removed: 1 });
   });
 });
