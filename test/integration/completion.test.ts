@@ -113,6 +113,7 @@ describe('zsh', () => {
     return async () => directory[Symbol.asyncDispose]();
   });
 
+  // Keys before the line editor runs would be the terminal's to edit, where Ctrl-U drops what came before.
   // What compadd would offer is written down; with -O, -A or -D it only answers a question of the completion system.
   const startup = `
 PS1=; fpath=($PWD/.functions $fpath); autoload -Uz compinit; compinit -u -d $HOME/.zcompdump
@@ -122,7 +123,7 @@ compadd() {
   if [[ \${@[(I)-[OAD]]} -eq 0 ]]; then builtin compadd -A found "$@"; print -rl -- $found >>$HOME/.offers; fi
   builtin compadd "$@"
 }
-print >$HOME/.ready
+zle-line-init() { print >$HOME/.ready }; zle -N zle-line-init
 `;
 
   meets(() => async (line) => {
