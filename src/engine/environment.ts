@@ -17,6 +17,7 @@ export interface AnyTreeStep {
   readonly output: 'tree';
   readonly version: number;
   readonly tools: readonly ToolNeed[];
+  readonly memory?: number;
   readonly fresh?: boolean;
   mayChange?(inputs: unknown): readonly HostInput[];
   run(inputs: unknown, root: HostPath, context: BuildContext): Promise<void>;
@@ -26,6 +27,7 @@ export interface AnyFileStep {
   readonly output: 'file' | 'files';
   readonly version: number;
   readonly tools: readonly ToolNeed[];
+  readonly memory?: number;
   readonly contentKeyed?: boolean;
   state?(inputs: unknown, context: StateContext): Promise<string | undefined>;
   run(inputs: unknown, target: HostPath, context: BuildContext): Promise<Json | undefined>;

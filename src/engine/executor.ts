@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { lstat, chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import pLimit from 'p-limit';
 import type { HostPath, StepId } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
@@ -12,6 +11,7 @@ import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
 import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
 import { identityJson } from './key.ts';
+import { createPlaces } from './places.ts';
 import { beginBuild } from './prune.ts';
 import type { Identified, Made, Run, RunTimes } from './run.ts';
 import {
@@ -82,7 +82,7 @@ function createRun(
     environment,
     signal,
     views: treeViews(environment.store, environment.mounter),
-    limit: pLimit(environment.jobs),
+    places: createPlaces({ jobs: environment.jobs, bytes: process.availableMemory() }),
     identities: new Map(),
     results: new Map(),
     twins: new Map(),

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import pLimit from 'p-limit';
 import type { HostPath, StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
@@ -18,6 +17,7 @@ import { hostInputsIn, keyOf } from './key.ts';
 import { productsPath } from './layout.ts';
 import { acquireLock } from './lock.ts';
 import { partStore } from './parts.ts';
+import type { Places } from './places.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
 import type { TreeViews } from './views.ts';
@@ -48,8 +48,8 @@ export interface Run {
   /** Aborted by the user or by the first failure. */
   readonly signal: AbortSignal;
   readonly views: TreeViews;
-  /** Waits for one of `jobs` places. */
-  readonly limit: ReturnType<typeof pLimit>;
+  /** Where steps run, within the limits of jobs and memory. */
+  readonly places: Places;
   readonly identities: Map<StepId, Promise<Identified | undefined>>;
   readonly results: Map<StepId, Promise<Made>>;
   /** Results by key, or by what is known of one before the step runs: two steps with the same inputs are one. */
@@ -194,6 +194,9 @@ export interface StepRun {
   readonly stage: Stage;
 }
 
+/** Bytes of memory that a step is taken to need unless it says more. */
+const usualMemory = 128 << 20;
+
 /** What runs a step's implementation, once its inputs are open. */
 export type StepAction<T> = (inputs: unknown, context: BuildContext) => Promise<T>;
 
@@ -203,7 +206,7 @@ export async function runStep<T>(
   { node, known, opened, stage }: StepRun,
   action: StepAction<T>,
 ): Promise<T> {
-  return run.limit(async () => {
+  return run.places.use(node.implementation.memory ?? usualMemory, async () => {
     run.signal.throwIfAborted();
     const { step } = node;
     const { events, store } = run.environment;

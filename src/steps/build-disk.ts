@@ -23,6 +23,7 @@ import type { BuildContext, FileStep } from './implementation.ts';
 export const buildDisk: FileStep<'build-disk'> = {
   output: 'file',
   version: 1,
+  memory: 512 << 20,
   tools: [
     { tool: 'systemd-repart', minimum: '254', reason: 'to lay out the disk image' },
     { tool: 'mke2fs', minimum: '1.47.1', reason: 'to make the root file system' },

@@ -20,6 +20,7 @@ const initrdSuffix = '.initrd';
 export const buildUki: FileStep<'build-uki'> = {
   output: 'files',
   version: 2,
+  memory: 384 << 20,
   tools: [{ tool: 'ukify', minimum: '254', reason: 'to build unified kernel images' }],
   async run(inputs, target, context) {
     const { root } = inputs.tree;

@@ -5,6 +5,7 @@ import type { FileStep } from './implementation.ts';
 export const compress: FileStep<'compress'> = {
   output: 'file',
   version: 1,
+  memory: 768 << 20,
   tools: compressionTools,
   async run({ file, compression }, target, context) {
     if (compression.algorithm === 'none') throw new Error('internal: compress step without compression');

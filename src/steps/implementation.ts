@@ -93,6 +93,8 @@ export interface TreeStep<K extends StepKind> {
   /** Raise it when the behaviour changes: it is part of the key. */
   readonly version: number;
   readonly tools: readonly ToolNeed[];
+  /** Bytes that the step and its programs may need at a time, where these are many. */
+  readonly memory?: number;
   /** The step fills an empty tree, which is its output; `inputs.base` is opened read-only, not changed. */
   readonly fresh?: boolean;
   /** Files of the user's that the step itself may write to while it runs. All others must stay as they are meanwhile. */
@@ -105,6 +107,8 @@ export interface FileStep<K extends StepKind> {
   readonly output: 'file' | 'files';
   readonly version: number;
   readonly tools: readonly ToolNeed[];
+  /** Bytes that the step and its programs may need at a time, where these are many. */
+  readonly memory?: number;
   /**
    * In keys of later steps the content of the output counts, not the key of this step. A step that knows better than its
    * bytes what counts puts a digest of that into its meta as `content`.

@@ -23,6 +23,7 @@ import { installedPackages } from './installed-packages.ts';
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
   version: 4,
+  memory: 256 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },

@@ -7,6 +7,7 @@ import { archiveEntries } from './walk.ts';
 export const packCpio: FileStep<'pack-cpio'> = {
   output: 'file',
   version: 1,
+  memory: 512 << 20,
   tools: compressionTools,
   async run({ tree, compression, epoch }, target, context) {
     const entries = await archiveEntries(tree.root, {

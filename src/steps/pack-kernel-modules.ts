@@ -30,6 +30,7 @@ import { moduleDirectory, moduleVersions } from './kernels.ts';
 export const packKernelModules: FileStep<'pack-kernel-modules'> = {
   output: 'files',
   version: 1,
+  memory: 512 << 20,
   tools: [...compressionTools, ...modinfoTools],
   async run({ tree: { root }, modules, compression, epoch }, target, context) {
     const tree = treeAt(root);

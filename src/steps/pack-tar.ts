@@ -9,6 +9,7 @@ import { buildroot } from './script-environment.ts';
 export const packTar: FileStep<'pack-tar'> = {
   output: 'file',
   version: 1,
+  memory: 512 << 20,
   tools: [{ tool: 'tar', reason: 'to pack the tree' }, ...compressionTools],
   async run({ tree, compression, epoch }, target, context) {
     await context.sandbox.run({

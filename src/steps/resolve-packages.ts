@@ -13,6 +13,7 @@ import type { FileStep } from './implementation.ts';
 export const resolvePackages: FileStep<'resolve-packages'> = {
   output: 'file',
   version: 2,
+  memory: 256 << 20,
   contentKeyed: true,
   tools: [
     { tool: 'apt-get', minimum: '2.3', reason: 'choosing packages' },

@@ -25,6 +25,7 @@ import type { BuildContext, TreeStep } from './implementation.ts';
 export const unpackPackages: TreeStep<'unpack-packages'> = {
   output: 'tree',
   version: 1,
+  memory: 384 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
