@@ -403,7 +403,9 @@ describe.skipIf(!isRoot)('a full disk (needs root to mount a small one)', () => 
     expect(result.stderr).toMatch(
       new RegExp(`error: No space left on the file system of ${small()}/mkimg \\(\\d+ bytes free\\)`),
     );
-    expect(result.stderr).toContain("'mkimg cache prune'");
+    expect(result.stderr).toMatch(
+      /'mkimg cache prune' frees .*, with --all [1-9]|The cache holds nothing that could go/,
+    );
     expect(result.stdout).toBe('status 1\nimage\nimage.tar.zst\nmkimg.conf\nmkimg.sandbox\n');
     expect(result.code).toBe(0);
   });
@@ -497,6 +499,33 @@ describe('the store', () => {
       for (const packed of await entries('main: pack tar')) await rm(packed.path, { recursive: true });
     });
     expect(result.events).toContainEqual(warning('main: apply first-boot settings'));
+  });
+
+  it('is mended by verify: files that were changed, cut off or lost', async () => {
+    const project = await bench.project(`${tar}Hostname=mended\n`);
+    const env = { XDG_CACHE_HOME: join(bench.directory, 'cache-verify') };
+    expect((await bench.run(project, ['build'], { env })).code).toBe(0);
+    expect((await bench.run(project, ['cache', 'verify'], { env })).stdout).toMatch(/removed 0\n$/);
+    const store = join(env.XDG_CACHE_HOME, 'mkimg/store');
+    const pool = join(env.XDG_CACHE_HOME, 'mkimg/packages');
+    const packages = (await readdir(pool)).sort();
+    await truncate(join(pool, packages[0] ?? ''), 100);
+    const flipped = await readFile(join(pool, packages[1] ?? ''));
+    await writeFile(join(pool, packages[1] ?? ''), flipped.fill(1, 100, 101));
+    const keys = (await readdir(store)).filter((name) => name !== '.staging');
+    const trees = await Promise.all(
+      keys.map(async (key) => ((await readdir(join(store, key))).includes('tree') ? [key] : [])),
+    );
+    const [lost = ''] = trees.flat();
+    const [within = ''] = await readdir(join(store, lost, 'tree'));
+    await rm(join(store, lost, 'tree', within), { recursive: true });
+    const verified = await bench.run(project, ['cache', 'verify'], { env });
+    expect(verified.code).toBe(1);
+    expect(verified.stdout).toMatch(/; removed 3\n$/);
+    expect(await readdir(pool)).toEqual(packages.slice(2));
+    expect(await readdir(store)).not.toContain(lost);
+    expect((await bench.run(project, ['cache', 'verify'], { env })).code).toBe(0);
+    expect((await bench.run(project, ['-f', 'build'], { env })).code).toBe(0);
   });
 
   it('takes an entry with garbage in its record for none', async () => {

@@ -1,7 +1,12 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
+import { sha256 } from '../../../src/base/canonical.ts';
 import { amended, MkimgError } from '../../../src/base/errors.ts';
-import { explainFault } from '../../../src/engine/faults.ts';
+import { explainFault, explainStepFault } from '../../../src/engine/faults.ts';
+import { stepKey } from '../../../src/engine/record.ts';
+import { testCache } from './fixtures.ts';
 
 // statfs(2) says of it that nothing is free.
 const full = hostPath('/proc');
@@ -55,4 +60,22 @@ test('amending an error replaces what is given and keeps the rest', () => {
     reenter: 'sh enter',
   });
   expect(changed.hint).toBeUndefined();
+});
+
+test('a full disk is told with what the step took the last time', async () => {
+  await using cache = await testCache();
+  const { store } = cache;
+  const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  const step = { kind: 'depmod', label: 'main: depmod' } as const;
+  const first = (await explainStepFault(error, store, step)) as MkimgError;
+  expect(first.message).toMatch(/^No space left on the file system of .* \(\d+ bytes free\)$/);
+  await using stage = await store.stage();
+  await writeFile(join(stage.entry, 'file'), 'x'.repeat(1234));
+  const draft = { key: stepKey(sha256('key')), type: 'file', contentKeyed: false, lowerLayers: [] } as const;
+  await store.commit(stage, { ...draft, ...step, meta: null, identity: {} });
+  expect(await explainStepFault(error, store, step)).toMatchObject({
+    code: 'disk-full',
+    message: expect.stringMatching(/free\); the last result of 'main: depmod' took 1234 bytes$/) as string,
+  });
+  expect(await explainStepFault(new MkimgError('x', 'y'), store, step)).toMatchObject({ code: 'x' });
 });

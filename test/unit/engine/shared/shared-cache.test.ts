@@ -50,7 +50,8 @@ async function sceneOf(
       await new Promise((done) => server.close(done));
     },
   });
-  const { events, emit } = recordedEvents();
+  const recorded = recordedEvents();
+  const { events } = recorded;
   const { port } = server.address() as AddressInfo;
   const netrc = join(cache.path, 'netrc');
   await writeFile(netrc, more.netrc ?? '');
@@ -58,7 +59,7 @@ async function sceneOf(
     url: new URL(`http://${more.user ?? ''}127.0.0.1:${port}/place/`),
     writable: true,
     store: cache.store,
-    events: { emit },
+    events: recorded,
     signal: new AbortController().signal,
     sandbox: {
       mode: 'root',
