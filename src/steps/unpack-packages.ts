@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { treeAt } from '../sandbox/tree.ts';
 import { layOutTree, mergedDirectories } from './apt/bootstrap.ts';
 import type { PackageRecord } from './apt/database.ts';
 import { databaseName, fileList, parseConffiles, triggerInterests, unpackedStatus } from './apt/database.ts';
+import type { LinkPlan } from './apt/linking.ts';
 import { linkOrCopy, makeLinks, planLinks } from './apt/linking.ts';
 import { importMadePackages } from './apt/local-packages.ts';
 import type { UnpackedPackage } from './apt/unpacked.ts';
@@ -24,7 +26,7 @@ import type { BuildContext, TreeStep } from './implementation.ts';
  */
 export const unpackPackages: TreeStep<'unpack-packages'> = {
   output: 'tree',
-  version: 1,
+  version: 2,
   memory: 384 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
@@ -83,7 +85,29 @@ async function link(
   });
   await layOutTree(treeAt(root), native);
   await writeDatabase(treeAt(root), unpacked, records);
+  await writeChecksums(treeAt(root), unpacked, plan);
   return undefined;
+}
+
+/** Packages may come without checksums of their files: dpkg then makes a list of what it unpacks. */
+async function writeChecksums(
+  tree: Tree,
+  unpacked: readonly UnpackedPackage[],
+  { links }: LinkPlan,
+): Promise<void> {
+  for (const [index, { entry, directory, members, control }] of unpacked.entries()) {
+    if (control.includes('md5sums')) continue;
+    const placed = new Set(links.filter(({ source }) => source === index).map(({ from }) => from));
+    const lines = members
+      .filter(({ path, type }) => type === 'file' && placed.has(path))
+      .map(({ path }) => `${md5(readFileSync(dataFile(directory, path)))}  ${path}\n`);
+    const target = treePath(`var/lib/dpkg/info/${databaseName(entry)}.md5sums`);
+    await tree.writeText(target, Buffer.from(lines.join(''), 'latin1'));
+  }
+}
+
+function md5(data: Buffer): string {
+  return createHash('md5').update(data).digest('hex');
 }
 
 function recordOf({ entry, directory, members, control }: UnpackedPackage): PackageRecord {
