@@ -52,17 +52,25 @@ function profileFiles(image: ResolvedImage, files: ConfigFiles): readonly Skippe
 
 /** The files of settings of a configuration directory, in the order in which they would be read. */
 export function filesOf(directory: HostPath, files: ConfigFiles): readonly HostPath[] {
+  return filesBelow(directory, files, []);
+}
+
+/** @param open real paths of the directories around it: one that contains itself through a link is not entered again */
+function filesBelow(directory: HostPath, files: ConfigFiles, open: readonly string[]): readonly HostPath[] {
+  const real = files.realPath(directory);
+  if (open.includes(real)) return [];
+  const isDirectory = (path: HostPath): boolean => files.stat(path)?.directory === true;
+  const below = (path: HostPath): readonly HostPath[] => filesBelow(path, files, [...open, real]);
   const prefix = prefixOf(files, directory) ?? 'mkimg';
   const at = (suffix: string): HostPath => hostPath(join(directory, `${prefix}${suffix}`));
   const plain = ['.conf', '.local.conf'].map(at).filter((path) => files.stat(path)?.directory === false);
-  const nested = ['.local', '.conf.d', '.profiles'].flatMap((suffix) => {
-    const path = at(suffix);
-    if (suffix === '.local') return files.stat(path)?.directory === true ? filesOf(path, files) : [];
-    return files.list(path).flatMap((name) => {
+  const local = isDirectory(at('.local')) ? below(at('.local')) : [];
+  const dropIns = ['.conf.d', '.profiles'].map(at).flatMap((path) =>
+    files.list(path).flatMap((name) => {
       const entry = hostPath(join(path, name));
-      if (files.stat(entry)?.directory === true) return filesOf(entry, files);
+      if (isDirectory(entry)) return below(entry);
       return name.endsWith('.conf') ? [entry] : [];
-    });
-  });
-  return [...plain, ...nested];
+    }),
+  );
+  return [...plain, ...local, ...dropIns];
 }
