@@ -63,7 +63,8 @@ export async function runScripts(run: ScriptRun, context: BuildContext): Promise
   for (const script of run.settings.scripts)
     await runScript({ run, stage: { ...stage, products: products.directory }, script }, context);
   if (run.root !== undefined) await products.keep(context.products);
-  for (const path of [stage.work, stage.helpers]) await rm(path, { recursive: true, force: true });
+  for (const path of [stage.work, stage.helpers, products.directory])
+    await rm(path, { recursive: true, force: true });
 }
 
 async function checkScript({ file }: Script, { origin }: BuildContext): Promise<void> {

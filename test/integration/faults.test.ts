@@ -7,7 +7,7 @@ import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import type { RunEvent } from '../../src/base/events.ts';
 import type { CliResult } from '../helpers/cli.ts';
-import { mkimg } from '../helpers/cli.ts';
+import { mkimg, until } from '../helpers/cli.ts';
 import { serveFiles } from '../helpers/file-server.ts';
 import type { ImageBench } from '../helpers/image-bench.ts';
 import { imageBench } from '../helpers/image-bench.ts';
@@ -300,11 +300,9 @@ describe('repositories', () => {
     const env = { XDG_CACHE_HOME: join(bench.directory, 'cache-resume') };
     bench.server.stallAt = /tiny-base\.deb$/;
     const running = await bench.start(project, ['build'], { env });
-    await running.said('begin  main: install packages');
+    await running.said('begin  main: unpack packages');
     const pool = join(env.XDG_CACHE_HOME, 'mkimg/packages');
-    while (!(await readdir(pool).catch(() => [])).some((name) => name.endsWith('.part'))) {
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    await until(async () => (await readdir(pool).catch(() => [])).some((name) => name.endsWith('.part')));
     running.kill('SIGINT');
     expect((await running.ended).code).toBe(130);
     expect((await readdir(pool)).filter((name) => name.includes('.lock'))).toEqual([]);

@@ -271,13 +271,27 @@ describe.skipIf(!isRoot)('scripts (need root)', () => {
     await expect(missing).rejects.toMatchObject({ code: 'script-missing' });
   });
 
-  it('say when they leave artifacts that go nowhere', async () => {
-    const project = await source('project', { script: '#!/bin/sh -eu\necho a >"$OUTPUTDIR/report"\n' });
+  it('leave packages, artifacts and outputs beside the tree, where scripts of later steps find them', async () => {
+    const project = await source('project', {
+      script:
+        '#!/bin/sh -eu\necho a >"$OUTPUTDIR/report"\necho b >"$ARTIFACTDIR/artifact"\necho c >"$PACKAGEDIR/x.deb"\n',
+      later: '#!/bin/sh -eu\ncat "$ARTIFACTDIR/artifact" "$PACKAGEDIR/x.deb" >>"$OUTPUTDIR/report"\n',
+    });
+    const earlier = bench.context.products;
     await runScriptsStep.run(settings([join(project, 'script')]), bench.root, bench.context);
-    const notes = bench.events.filter((event) => event.type === 'note');
-    expect(notes).toMatchObject([
-      { code: 'script-output-unused', message: expect.stringContaining('report') as string },
+    expect((await readdir(earlier, { recursive: true })).sort()).toEqual([
+      ...['artifacts', 'artifacts/artifact', 'output', 'output/report', 'packages', 'packages/x.deb'],
     ]);
+    expect(await readdir(bench.context.work)).toEqual([]);
+
+    const products = hostPath(join(bench.directory, 'later-products'));
+    await runScriptsStep.run(
+      settings([join(project, 'later')], { products: { directory: earlier } }),
+      bench.root,
+      { ...bench.context, products },
+    );
+    expect(await readFile(join(products, 'output/report'), 'utf8')).toBe('a\nb\nc\n');
+    expect(await readFile(join(earlier, 'output/report'), 'utf8')).toBe('a\n');
   });
 
   it('build into DESTDIR on an overlay that is thrown away', async () => {
