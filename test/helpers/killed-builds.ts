@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
+import { isErrno } from '../../src/base/errors.ts';
+import type { RunningMkimg } from './cli.ts';
 import { until } from './cli.ts';
 import type { ImageBench } from './image-bench.ts';
 import { processesOf } from './image-bench.ts';
@@ -49,11 +51,20 @@ export async function killAtRandom(bench: ImageBench, times: number): Promise<vo
 async function killOnce(bench: ImageBench, project: HostPath, moment: number): Promise<void> {
   const running = await bench.start(project, ['build', '-f']);
   await Promise.race([sleep(moment), running.ended]);
-  if ((await processesOf(project)).length > 0) running.kill('SIGKILL');
+  killIfRunning(running);
   await running.ended;
   await until(async () => (await processesOf(bench.directory)).length === 0);
   const left = await bench.leftovers();
   expect(left.filter((what) => what.startsWith('mount'))).toEqual([]);
+}
+
+/** A build may end at the very moment at which it is to be killed. */
+function killIfRunning(running: RunningMkimg): void {
+  try {
+    running.kill('SIGKILL');
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
 }
 
 async function recover(
