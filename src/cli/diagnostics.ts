@@ -57,12 +57,25 @@ function located(text: string, origin: Origin | undefined, read: SourceReader): 
 }
 
 function excerpt(span: Span, read: SourceReader): string[] {
-  const line = read(span.file)?.split(/\r?\n/)[span.line - 1];
-  if (line === undefined) return [];
+  const whole = read(span.file)?.split(/\r?\n/)[span.line - 1];
+  if (whole === undefined) return [];
+  const { line, column } = window(whole, span.column);
   // Tabs are kept in the padding, so that the squiggle stands right whatever the width of a tab.
-  const padding = line.slice(0, span.column - 1).replace(/[^\t]/g, ' ');
-  const length = Math.max(1, Math.min(span.length, line.length - span.column + 1));
+  const padding = line.slice(0, column - 1).replace(/[^\t]/g, ' ');
+  const length = Math.max(1, Math.min(span.length, line.length - column + 1));
   return [`    ${line}`, `    ${padding}${'~'.repeat(length)}`];
+}
+
+const longestExcerpt = 300;
+
+/** The part of a long line that has a column, and the column in it. */
+function window(line: string, column: number): { readonly line: string; readonly column: number } {
+  if (line.length <= longestExcerpt) return { line, column };
+  const start = Math.max(0, Math.min(column - 1 - longestExcerpt / 3, line.length - longestExcerpt));
+  const part = line.slice(start, start + longestExcerpt);
+  const before = start > 0 ? '…' : '';
+  const after = start + longestExcerpt < line.length ? '…' : '';
+  return { line: `${before}${part}${after}`, column: column - start + before.length };
 }
 
 function readSource(file: HostPath): string | undefined {

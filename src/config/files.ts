@@ -1,4 +1,5 @@
 import { accessSync, constants, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { hostPath } from '../base/brand.ts';
 import { byBytes } from '../base/canonical.ts';
 import { ConfigurationError, isErrno } from '../base/errors.ts';
 
@@ -8,7 +9,10 @@ export interface ConfigFiles {
   stat(path: string): FileFacts | undefined;
   /** Names in a directory, sorted by bytes; empty when it is none. */
   list(path: string): readonly string[];
-  /** @throws ConfigurationError when it cannot be read; so do the others where a directory is closed. */
+  /**
+   * What is no UTF-8 becomes U+FFFD. An empty device (/dev/null) is an empty file.
+   * @throws ConfigurationError when it cannot be read; so do the others where a directory is closed
+   */
   read(path: string): string;
   /** The path without symlinks; it must exist. */
   realPath(path: string): string;
@@ -33,9 +37,24 @@ export const hostFiles: ConfigFiles = {
     };
   },
   list: (path) => (orUndefined(path, () => readdirSync(path)) ?? []).sort(byBytes),
-  read: (path) => allowed(path, () => readFileSync(path, 'utf8')),
-  realPath: (path) => realpathSync(path),
+  read: (path) => allowed(path, () => readText(path)),
+  realPath: (path) => allowed(path, () => realpathSync(path)),
 };
+
+/** No configuration is larger, and no text that Node can hold is much larger. */
+const largestFile = 128 * 2 ** 20;
+
+/** Devices and pipes are refused: reading them may never end. */
+function readText(path: string): string {
+  const facts = statSync(path);
+  if (facts.isDirectory()) throw unreadable(path, 'it is a directory');
+  if (!facts.isFile()) {
+    if (realpathSync(path) === '/dev/null') return '';
+    throw unreadable(path, 'it is not a regular file');
+  }
+  if (facts.size > largestFile) throw unreadable(path, `it has more than ${largestFile} bytes`);
+  return readFileSync(path, 'utf8');
+}
 
 function isExecutable(path: string): boolean {
   try {
@@ -51,7 +70,7 @@ function orUndefined<T>(path: string, look: () => T): T | undefined {
   try {
     return allowed(path, look);
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined;
     throw error;
   }
 }
@@ -61,12 +80,12 @@ function allowed<T>(path: string, look: () => T): T {
     return look();
   } catch (error) {
     if (isErrno(error, 'EACCES', 'EPERM')) throw unreadable(path, 'permission denied');
-    if (isErrno(error, 'EISDIR')) throw unreadable(path, 'it is a directory');
     throw error;
   }
 }
 
 function unreadable(path: string, reason: string): ConfigurationError {
-  const message = `cannot read ${path}: ${reason}`;
-  return new ConfigurationError([{ severity: 'error', code: 'unreadable-file', message }]);
+  const origin = { kind: 'path', path: hostPath(path) } as const;
+  const message = `it cannot be read: ${reason}`;
+  return new ConfigurationError([{ severity: 'error', code: 'unreadable-file', message, origin }]);
 }

@@ -84,7 +84,7 @@ describe.skipIf(!isRoot).each(kinds)('an ordinary user $name (needs root to beco
     await chmod(join(settings, 'mkimg.conf'), 0o600);
     const unread = await run(settings, ['build']);
     expect(unread.code).toBe(2);
-    expect(unread.stderr).toBe(`error: cannot read ${settings}/mkimg.conf: permission denied\n`);
+    expect(unread.stderr).toBe(`${settings}/mkimg.conf: error: it cannot be read: permission denied\n`);
     const project = await projectOf(tar, { 'mkimg.extra/secret': 'x' });
     await chown(join(project, 'mkimg.extra/secret'), 0, 0);
     await chmod(join(project, 'mkimg.extra/secret'), 0o600);
