@@ -1,16 +1,22 @@
 // `npm run bench -- NAME [--runs N]`: mkimg beside its peers, in turns, as ratios of one run on one machine.
 //
 //   npm run bench -- build      an image from scratch, and again without a change
+//   npm run bench -- engine     what builds, small changes and shared packages cost
+//   npm run bench -- growth     a tree of a hundred, some hundred, a thousand packages
 //   npm run bench -- config     reading a configuration of 200 drop-ins and 20 subimages
 //
 // Package downloads and tools trees are warm. mkosi 27 comes from Debian's forky.
 import { benchBuild } from './bench/build.mjs';
 import { benchConfig } from './bench/config.mjs';
+import { benchEngine } from './bench/engine.mjs';
+import { benchGrowth } from './bench/growth.mjs';
 import { setUp } from './setup.mjs';
 
 /** Each benchmark: how often it runs unless `--runs` says otherwise, and what it does. */
 const benchmarks = {
   build: { runs: 3, bench: benchBuild },
+  engine: { runs: 3, bench: benchEngine },
+  growth: { runs: 3, bench: benchGrowth },
   config: { runs: 10, bench: benchConfig },
 };
 
