@@ -41,11 +41,13 @@ export function parseHistory(text: string): BuildHistory | undefined {
 export function withHistory(
   history: BuildHistory,
   given: readonly CommandLineAssignment[],
-): { readonly assignments: readonly CommandLineAssignment[]; readonly ignored: readonly CommandLineAssignment[] } {
+): {
+  readonly assignments: readonly CommandLineAssignment[];
+  readonly ignored: readonly CommandLineAssignment[];
+} {
   const built = new Set(history.assignments.map(({ setting }) => setting));
   const isIgnored = ({ setting, text }: CommandLineAssignment): boolean =>
-    built.has(setting) &&
-    !history.assignments.some((kept) => kept.setting === setting && kept.text === text);
+    built.has(setting) && !history.assignments.some((kept) => kept.setting === setting && kept.text === text);
   const others = given.filter(({ setting }) => !built.has(setting));
   return { assignments: [...history.assignments, ...others], ignored: given.filter(isIgnored) };
 }

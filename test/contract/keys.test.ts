@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isObject } from '../../src/base/canonical.ts';
 import { inputIdentity, isSpecial, keyOf } from '../../src/engine/key.ts';
-import type { Step } from '../../src/plan/step.ts';
+import type { Step, StepKind } from '../../src/plan/step.ts';
 import { toolTable } from '../../src/sandbox/tool-table.ts';
 import { catalogue } from '../../src/steps/catalogue.ts';
 
@@ -104,13 +104,17 @@ const ofOthers: Readonly<Record<string, readonly string[]>> = {
   'run-postoutput-scripts': ofScripts,
 };
 
+function isKind(name: string): name is StepKind {
+  return name in catalogue;
+}
+
 describe('the tools of a step', () => {
   const files = readdirSync(join(repository, 'src/steps'))
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join(repository, 'src/steps', name));
   const declaring = files.flatMap((file) => {
     const kind = /: (?:Tree|File)Step<'([a-z-]+)'> = \{/.exec(readFileSync(file, 'utf8'))?.[1];
-    return kind !== undefined && kind in catalogue ? [[kind, file] as const] : [];
+    return kind !== undefined && isKind(kind) ? [[kind, file] as const] : [];
   });
 
   it('are looked for in the file of each kind', () => {

@@ -24,7 +24,12 @@ describe('the next version', () => {
 
 describe('the history of a build', () => {
   it('keeps what made the image, without secrets', () => {
-    const all = [given('ImageId', 'x'), given('RootPassword', 'swamp'), given('RAM', '4G'), given('Include', 'a')];
+    const all = [
+      given('ImageId', 'x'),
+      given('RootPassword', 'swamp'),
+      given('RAM', '4G'),
+      given('Include', 'a'),
+    ];
     const history = parseHistory(historyText(all));
     expect(history?.assignments.map(({ setting, text }) => [setting, text])).toEqual([['ImageId', 'x']]);
   });

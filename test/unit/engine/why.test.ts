@@ -72,9 +72,7 @@ describe('the causes of a difference', () => {
     await using cache = await testCache();
     const plan = planWith('/usr/share/misc');
     await built(plan, cache);
-    expect(await why(plan, cache, { tools: '1.5.5' })).toEqual(
-      ['hwdb tools.zstd', 'copy tools.zstd'].sort(),
-    );
+    expect(await why(plan, cache, { tools: '1.5.5' })).toEqual(['hwdb tools.zstd', 'copy tools.zstd'].sort());
     expect(await why(plan, cache, { version: 2 })).toEqual(['hwdb version']);
   });
 

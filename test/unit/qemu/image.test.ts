@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TemporaryDirectory } from '../../../src/base/temporary.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
-import type { ImageConfig } from '../../../src/config/project.ts';
+import { buildable } from '../../../src/config/buildable.ts';
+import type { BuildableConfig } from '../../../src/config/project.ts';
 import { loadProject } from '../../../src/config/project.ts';
 import { findBootSource } from '../../../src/qemu/image.ts';
 import { memoryProject } from '../../helpers/memory-files.ts';
@@ -15,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => output[Symbol.asyncDispose]());
 
-async function configOf(settings: Readonly<Record<string, string>>): Promise<ImageConfig> {
+async function configOf(settings: Readonly<Record<string, string>>): Promise<BuildableConfig> {
   const text = Object.entries({ Output: 'image', ...settings })
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
@@ -30,7 +31,7 @@ async function configOf(settings: Readonly<Record<string, string>>): Promise<Ima
     ),
   );
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
-  return { ...loaded.value.main.config, OutputDirectory: output.path };
+  return { ...buildable(loaded.value.main.config), OutputDirectory: output.path };
 }
 
 async function built(...names: readonly string[]): Promise<void> {

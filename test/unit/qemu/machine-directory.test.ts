@@ -18,9 +18,7 @@ it("makes a machine's directory and removes those of killed runs", async () => {
     await using own = await machineDirectory(scratch.path);
     const name = own.path.slice(scratch.path.length + 1);
     expect(name.startsWith(`mkimg-vm-${formatOwner(owner)}.`)).toBe(true);
-    expect((await readdir(scratch.path)).sort()).toEqual(
-      [living, name, 'mkimg-vm-foreign', 'other'].sort(),
-    );
+    expect((await readdir(scratch.path)).sort()).toEqual([living, name, 'mkimg-vm-foreign', 'other'].sort());
   }
   expect((await readdir(scratch.path)).sort()).toEqual([living, 'mkimg-vm-foreign', 'other'].sort());
 });

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
-import type { ImageConfig } from '../../../src/config/project.ts';
+import { buildable } from '../../../src/config/buildable.ts';
+import type { BuildableConfig } from '../../../src/config/project.ts';
 import { loadProject } from '../../../src/config/project.ts';
 import type { MachineInputs } from '../../../src/qemu/machine-request.ts';
 import { commandLine, describeMachine, pathsInArguments } from '../../../src/qemu/machine-request.ts';
 import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
 import { memoryProject } from '../../helpers/memory-files.ts';
 
-async function configOf(flags: Readonly<Record<string, string>> = {}): Promise<ImageConfig> {
+async function configOf(flags: Readonly<Record<string, string>> = {}): Promise<BuildableConfig> {
   const loaded = await loadProject(memoryProject({ 'mkimg.conf': '[Output]\nFormat=cpio\n' }, flags));
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
-  return loaded.value.main.config;
+  return buildable(loaded.value.main.config);
 }
 
 async function inputs(changes: Partial<MachineInputs> = {}, flags = {}): Promise<MachineInputs> {
