@@ -34,7 +34,7 @@ new enough, and prints its path. Builds do this by themselves; the verb prepares
 async function runTools(context: VerbContext): Promise<number> {
   const profile = profileOf(context.words);
   const session = await openSession(context);
-  const plan = await toolsPlan(session, session.main, { profile, context });
+  const plan = await toolsPlan(session, { profile, context });
   const path = await findTools(session, plan);
   if (path === undefined && currentMode() === undefined) return reenter(context);
   if (path === undefined) await executeShared(plan, { session, context }, targetsOf(plan));
@@ -58,13 +58,12 @@ interface ToolsRequest {
 }
 
 async function toolsPlan(
-  { environment }: Session,
-  main: ResolvedImage,
+  { project, environment }: Session,
   { profile, context }: ToolsRequest,
 ): Promise<Plan> {
   const secretHash = await openSecretHash(environment.store.layout.state);
   const facts = await planFacts({ secretHash, buildArguments: [], volatileDirectories: [] });
-  return planToolsOnly(await readTools(main, profile, context.events), facts);
+  return planToolsOnly(await readTools(project, profile, context.events), facts);
 }
 
 function targetsOf({ steps }: Plan): readonly [Plan['steps'][number]['id']] {
@@ -89,7 +88,10 @@ export const runtimeHooks: RuntimeHooks = {
 
 async function vmTools(context: VerbContext, main: ResolvedImage): Promise<ToolsRoot> {
   const session = await openSession(context);
-  const plan = await toolsPlan(session, main, { profile: 'vm', context });
+  const plan = await toolsPlan(
+    { ...session, project: { ...session.project, main } },
+    { profile: 'vm', context },
+  );
   const found = await findTools(session, plan);
   if (found !== undefined) return { kind: 'tree', path: found };
   await makeTools(session, plan, context);

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../base/diagnostic.ts';
 import type { ResolvedImage } from './resolved-image.ts';
-import type { ImageConfig, SettingName } from './settings/table.ts';
+import type { ImageConfig, SettingName, SettingRow } from './settings/table.ts';
 import { settingRows } from './settings/table.ts';
 import type { BuildableValues } from './settings/values.ts';
 
@@ -12,7 +12,7 @@ export type BuildableConfig = Omit<ImageConfig, keyof BuildableValues> & Buildab
  * @throws Error when there is such a value all the same
  */
 export function buildable(config: ImageConfig): BuildableConfig {
-  for (const { name, setting } of settingRows) {
+  for (const { name, setting } of settingRows.filter(isForImage)) {
     const value: unknown = config[name];
     const found = value === undefined ? undefined : laterItems(setting.codec, value)[0];
     if (found !== undefined) throw new Error(`internal: ${name}=${found} was to be refused before`);
@@ -24,10 +24,14 @@ export function buildable(config: ImageConfig): BuildableConfig {
 /** What only a running image needs; building it does not have to refuse it. */
 export type Purpose = 'build' | 'run';
 
-/** Values that mkosi knows and mkimg has no effect for yet, each with the place where it was given. */
+/**
+ * Values that mkosi knows and mkimg has no effect for yet, each with the place where it was given. What the tools tree shall
+ * be made of is looked at in the image of the tools tree.
+ */
 export function unsupportedValues(image: ResolvedImage, purpose: Purpose): readonly Diagnostic[] {
   return settingRows
     .filter(({ section }) => purpose === 'run' || section !== 'Runtime')
+    .filter(isForImage)
     .flatMap(({ name, setting: { codec } }) => {
       const { value } = image.resolved(name);
       const known = (codec.choices ?? []).filter((word) => codec.later?.includes(word) !== true);
@@ -43,12 +47,20 @@ export function unsupportedValues(image: ResolvedImage, purpose: Purpose): reado
     });
 }
 
+function isForImage({ setting }: SettingRow): boolean {
+  return setting.scope !== 'tools';
+}
+
 /** Settings that somebody gave another value than the default and that have no effect yet, in the order of the table. */
 export function settingsWithoutEffect(image: ResolvedImage): readonly SettingName[] {
+  const isIdle = (name: SettingName): boolean => image.name === 'tools' && idleInTools.includes(name);
   return settingRows
-    .filter(({ name, setting }) => setting.effect === 'later' && !image.isDefault(name))
+    .filter(({ name, setting }) => (setting.effect === 'later' || isIdle(name)) && !image.isDefault(name))
     .map(({ name }) => name);
 }
+
+/** A tools tree is made of packages only. */
+const idleInTools: readonly SettingName[] = ['SyncScripts', 'PrepareScripts'];
 
 type AnyCodec = (typeof settingRows)[number]['setting']['codec'];
 

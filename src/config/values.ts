@@ -56,6 +56,11 @@ export function clear(values: Values, place: Place): void {
 
 /** A value handed down by another image: fixed, whatever the image's own files say. */
 export function force(values: Values, handed: HandedDown): void {
+  if (handed.given.value === undefined) {
+    // An empty assignment would make an empty list of it, which is a value.
+    values.defaults.set(handed.row.name, undefined);
+    if (handed.row.setting.codec.merge !== 'replace') return;
+  }
   const place = { row: handed.row, layer: 'command line' } as const;
   clear(values, place);
   assign(values, place, itemsOf(handed));

@@ -82,15 +82,34 @@ async function readInitrd(main: ResolvedImage, events: EventSink): Promise<Resol
 /** `build`: programs that make images; `vm`: programs that run them. */
 export type ToolsProfile = 'build' | 'vm';
 
-/** The image of mkimg's own tools tree. */
+/**
+ * The image of the tools tree: for builds as the project describes it, otherwise mkimg's own.
+ * @throws ConfigurationError for values that mkimg has no effect for
+ */
 export async function readTools(
-  main: ResolvedImage,
+  project: Pick<Project, 'main' | 'tools'>,
   profile: ToolsProfile,
   events: EventSink,
 ): Promise<ResolvedImage> {
-  const request = { name: 'tools', directory: builtinDirectory('tools'), inherit: main } as const;
+  const described = profile === 'build' ? describedTools(project) : undefined;
+  if (described !== undefined) {
+    checkValues(described, 'build');
+    return described;
+  }
+  const request = { name: 'tools', directory: builtinDirectory('tools'), inherit: project.main } as const;
   const assignments = [{ setting: 'Profiles', text: profile, flag: `--profile=${profile}` }];
   return accept(await loadBuiltinImage({ ...request, assignments, environment: process.env }), events);
+}
+
+/**
+ * The tools tree of ToolsTree=default as the project describes it, which then has all that `mkimg summary --image tools`
+ * shows; undefined where the project only says that there shall be one: mkimg's own is smaller.
+ */
+export function describedTools({ tools }: Pick<Project, 'tools'>): ResolvedImage | undefined {
+  const isDescribed = tools?.assignments.some(
+    ({ layer, kind }) => layer !== 'built-in' && (kind === 'set' || kind === 'clear'),
+  );
+  return isDescribed === true ? tools : undefined;
 }
 
 function accept<T>(result: Result<T>, events: EventSink): T {

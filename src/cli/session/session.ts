@@ -32,7 +32,7 @@ import type { VerbContext } from '../verb.ts';
 import { planFacts } from './facts.ts';
 import { buildableImages, selectImage, wantedImages } from './images.ts';
 import { checkInputs, makeScriptsExecutable, noteUnsupported } from './inputs.ts';
-import { readInitrds, readProject, readTools } from './project.ts';
+import { describedTools, readInitrds, readProject, readTools } from './project.ts';
 
 /** Everything a verb needs to plan and to tell what is up to date. */
 export interface Session {
@@ -94,7 +94,8 @@ export async function openBuildSession(context: VerbContext): Promise<BuildSessi
   const wanted = wantedImages(project, image);
   checkInputs(images, wanted);
   await makeScriptsExecutable(images);
-  noteUnsupported([...images, ...project.images], context.events);
+  const tools = describedTools(project);
+  noteUnsupported([...images, ...project.images, ...(tools === undefined ? [] : [tools])], context.events);
   const initrds = await readInitrds(project, context.events);
   const secretHash = await openSecretHash(environment.store.layout.state);
   const planWith = async (tools: ToolsChoice): Promise<Plan> => {
@@ -135,14 +136,14 @@ function volatilePaths(
 }
 
 async function chooseTools(
-  { main, environment }: Session,
+  { project, main, environment }: Session,
   plan: Plan,
   context: VerbContext,
 ): Promise<ToolsChoice> {
   const { ToolsTree } = main.config;
   const ownTree = async (): Promise<ToolsChoice> => ({
     kind: 'image',
-    image: await readTools(main, 'build', context.events),
+    image: await readTools(project, 'build', context.events),
   });
   if (ToolsTree === 'no') return { kind: 'host' };
   if (ToolsTree === 'default') return ownTree();

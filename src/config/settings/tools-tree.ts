@@ -28,7 +28,10 @@ export const ToolsTree = optionalSetting({
   implicit: [{ suffix: '.tools', type: 'directory', use: 'path' }],
   summary: 'Where the programs come from that build the image',
   doc: `\`default\` for a tools tree that mkimg builds, \`no\` for the programs of the host, or the path of a tree. When
-nothing is set, the host's programs are used if all that are needed are there and new enough.`,
+nothing is set, the host's programs are used if all that are needed are there and new enough.
+
+A tree that mkimg builds has the programs that builds need. As soon as a \`ToolsTree…=\` setting or \`mkimg.tools.conf\` says
+what shall be in it, it has what \`mkimg summary --image tools\` shows: ToolsTreeProfiles= with their defaults, too.`,
 });
 
 export const ToolsTreeDistribution = setting({
@@ -38,7 +41,6 @@ export const ToolsTreeDistribution = setting({
     return known === undefined ? 'debian' : (distributions[known].toolsDistribution ?? known);
   }),
   scope: 'tools',
-  effect: 'later',
   match: sameWord<KnownDistribution>([...distributionNames, ...laterDistributions]),
   summary: 'Distribution of the tools tree',
   doc: `By default the one of the host, or one beside it whose packages have all the tools.`,
@@ -51,7 +53,6 @@ export const ToolsTreeRelease = setting({
     (values) => distributions[values.ToolsTreeDistribution].defaultRelease,
   ),
   scope: 'tools',
-  effect: 'later',
   match: sameText,
   summary: 'Release of the tools tree',
   doc: `By default the current release of ToolsTreeDistribution=.`,
@@ -61,7 +62,6 @@ export const ToolsTreeProfiles = setting({
   codec: names,
   fallback: constant(['misc', 'package-manager', 'runtime']),
   scope: 'tools',
-  effect: 'later',
   flags: { long: 'tools-tree-profile' },
   summary: 'Groups of tools in the tools tree',
   doc: `\`misc\`, \`package-manager\`, \`runtime\`, \`devel\`, \`gui\` or \`debug\`. The first assignment replaces the default; \`!NAME\`
@@ -74,7 +74,6 @@ export const ToolsTreeMirror = optionalSetting({
     values.Distribution === values.ToolsTreeDistribution ? values.Mirror : undefined,
   ),
   scope: 'tools',
-  effect: 'later',
   summary: 'URL of the package mirror for the tools tree',
   doc: `By default Mirror=, if the tools tree is of the same distribution as the image.`,
 });
@@ -94,7 +93,6 @@ export const ToolsTreeRepositories = setting({
   codec: names,
   fallback: constant([]),
   scope: 'tools',
-  effect: 'later',
   flags: { long: 'tools-tree-repository' },
   summary: 'Further components or repositories for the tools tree',
   doc: `As Repositories=, for ToolsTreeDistribution=.`,
@@ -104,7 +102,6 @@ export const ToolsTreeSandboxTrees = setting({
   codec: trees({ absolute: true, mustExist: true }),
   fallback: constant([]),
   scope: 'tools',
-  effect: 'later',
   flags: { long: 'tools-tree-sandbox-tree' },
   oldNames: ['ToolsTreePackageManagerTrees'],
   summary: 'Configuration for the package manager of the tools tree',
@@ -115,7 +112,6 @@ export const ToolsTreePackages = setting({
   codec: names,
   fallback: constant([]),
   scope: 'tools',
-  effect: 'later',
   flags: { long: 'tools-tree-package' },
   summary: 'Further packages for the tools tree',
   doc: `Installed beside those of ToolsTreeProfiles=; scripts can then call their programs.`,
@@ -125,7 +121,6 @@ export const ToolsTreePackageDirectories = setting({
   codec: pathList(path({ mustExist: true })),
   fallback: constant([]),
   scope: 'tools',
-  effect: 'later',
   flags: { long: 'tools-tree-package-directory' },
   summary: 'Directories with package files for the tools tree',
   doc: `As PackageDirectories=, for the tools tree.`,
