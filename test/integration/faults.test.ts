@@ -383,30 +383,31 @@ describe.skipIf(!isRoot)('a full disk (needs root to mount a small one)', () => 
   }
 
   it.each([
-    [2, 'indexes'],
-    [6, 'the first packages'],
-    [14, "dpkg's work"],
-  ])('of %i MB, too small for %s, is named; the next build after making room works', async (size) => {
-    const project = await bench.project(tar);
-    const again = [
-      '"$@" || echo "status $?"',
-      `rm -f ${project}/image*`,
-      `mount -o remount,size=100m ${small()}`,
-      '"$@" >/dev/null 2>&1',
-      `ls ${project}`,
-      `ls -A ${small()}/mkimg/store/.staging`,
-    ];
-    const env = { XDG_CACHE_HOME: small() };
-    const result = await bench.run(project, ['build'], { env, prefix: onSmallDisk(size, again) });
-    expect(result.stderr).toMatch(
-      new RegExp(`error: No space left on the file system of ${small()}/mkimg \\(\\d+ bytes free\\)`),
-    );
-    expect(result.stderr).toMatch(
-      /'mkimg cache prune' frees .*, with --all [1-9]|The cache holds nothing that could go/,
-    );
-    expect(result.stdout).toBe('status 1\nimage\nimage.tar.zst\nmkimg.conf\nmkimg.sandbox\n');
-    expect(result.code).toBe(0);
-  });
+    [2, 'indexes', /The cache holds nothing that could go/],
+    [6, 'the first packages', /'mkimg cache prune' frees .*, with --all [1-9]/],
+    [14, "dpkg's work", /'mkimg cache prune' frees .*, with --all [1-9]/],
+  ])(
+    'of %i MB, too small for %s, is named; the next build after making room works',
+    async (size, _, hint) => {
+      const project = await bench.project(tar);
+      const again = [
+        '"$@" || echo "status $?"',
+        `rm -f ${project}/image*`,
+        `mount -o remount,size=100m ${small()}`,
+        '"$@" >/dev/null 2>&1',
+        `ls ${project}`,
+        `ls -A ${small()}/mkimg/store/.staging`,
+      ];
+      const env = { XDG_CACHE_HOME: small() };
+      const result = await bench.run(project, ['build'], { env, prefix: onSmallDisk(size, again) });
+      expect(result.stderr).toMatch(
+        new RegExp(`error: No space left on the file system of ${small()}/mkimg \\(\\d+ bytes free\\)`),
+      );
+      expect(result.stderr).toMatch(hint);
+      expect(result.stdout).toBe('status 1\nimage\nimage.tar.zst\nmkimg.conf\nmkimg.sandbox\n');
+      expect(result.code).toBe(0);
+    },
+  );
 
   it('with not a byte left still answers and prunes, and keeps the previous output', async () => {
     const project = await bench.project(tar);
