@@ -8,6 +8,7 @@ import { selectAccelerator } from '../qemu/test-image.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
 import { withMachine } from './machine.ts';
 import { imageOption } from './session/images.ts';
+import { configurationPrograms } from './session/programs.ts';
 import { rawTerminal, terminalShape } from './raw-terminal.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
@@ -46,6 +47,7 @@ async function run(prepared: ImageMachine, context: VerbContext): Promise<number
     unattended: false,
     extraArguments,
     workingDirectory: context.options.directory,
+    runProgram: configurationPrograms(context.events, context.signal),
   });
   announce(config, context);
   using _terminal = console === 'terminal' ? rawTerminal() : undefined;

@@ -6,6 +6,7 @@ import { printable } from '../sandbox/text.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
 import { withMachine } from './machine.ts';
 import { imageOption } from './session/images.ts';
+import { configurationPrograms } from './session/programs.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 /** `mkimg test`: boots the image and tells whether it came up without a fault. */
@@ -40,6 +41,7 @@ async function run(
         source,
         extraArguments: [...config.QemuArgs, ...context.rest],
         workingDirectory: context.options.directory,
+        runProgram: configurationPrograms(context.events, context.signal),
       },
       stateDirectory,
       timeoutSeconds,

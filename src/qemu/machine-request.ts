@@ -3,7 +3,10 @@ import { availableParallelism } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
+import { MkimgError } from '../base/errors.ts';
 import { exists } from '../base/files.ts';
+import { hostFiles } from '../config/files.ts';
+import type { RunProgram } from '../config/programs.ts';
 import type { BuildableConfig } from '../config/project.ts';
 import type { Mount, ToolsRoot } from '../sandbox/types.ts';
 import type { Accelerator, VmConsole } from './argv.ts';
@@ -36,9 +39,11 @@ export interface MachineInputs {
   readonly extraArguments: readonly string[];
   /** Where relative file names in extra arguments begin. */
   readonly workingDirectory: HostPath;
+  /** Runs the files of Credentials= that are programs. */
+  readonly runProgram: RunProgram;
 }
 
-/** Puts a machine together. @throws MkimgError for missing firmware or unreadable credentials. */
+/** Puts a machine together. @throws MkimgError for missing firmware, unreadable credentials or programs of theirs that fail. */
 export async function describeMachine(inputs: MachineInputs): Promise<VmRequest> {
   const { config, machine, source, tools, extraArguments } = inputs;
   const firmware =
@@ -57,7 +62,7 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     ...(source.rootDirectory === undefined
       ? {}
       : { rootDirectory: { path: source.rootDirectory, discardWrites: inputs.ephemeral } }),
-    credentials: await readCredentials(config.Credentials),
+    credentials: await readCredentials(inputs),
     console: inputs.console,
     ports: [],
     network: config.RuntimeNetwork,
@@ -105,18 +110,32 @@ async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
   ];
 }
 
-async function readCredentials(settings: BuildableConfig['Credentials']): Promise<Credential[]> {
+async function readCredentials(inputs: MachineInputs): Promise<Credential[]> {
   const credentials = new Map<string, Credential>();
-  for (const credential of settings) {
+  for (const credential of inputs.config.Credentials) {
     const { name } = credential;
     credentials.set(
       name,
       'file' in credential
-        ? { name, value: await readFile(credential.file) }
+        ? { name, value: await credentialOf(credential.file, inputs) }
         : textCredential(name, credential.value),
     );
   }
   return [...credentials.values()];
+}
+
+/** What a file holds or, where it is a program, what it writes now. */
+async function credentialOf(
+  file: HostPath,
+  { runProgram, workingDirectory }: MachineInputs,
+): Promise<Buffer> {
+  if (hostFiles.stat(file)?.executable !== true) return readFile(file);
+  const outcome = await runProgram({ program: file, argv: [], directory: workingDirectory });
+  if (outcome.ok) return Buffer.from(outcome.output);
+  throw new MkimgError('credential-program', `the program of a credential failed: ${outcome.reason}`, {
+    origin: { kind: 'path', path: file },
+    hint: 'Run it by hand, or make the file not executable if it holds the credential itself.',
+  });
 }
 
 async function wantsTpm(inputs: MachineInputs): Promise<boolean> {

@@ -32,7 +32,8 @@ export const Credentials = setting({
   flags: { long: 'credential' },
   implicit: [{ suffix: '.credentials', type: 'directory', use: 'path' }],
   summary: 'Credentials for systemd in the virtual machine',
-  doc: '`NAME=VALUE`, a file whose name is the name of the credential, or a directory of such files.',
+  doc: `\`NAME=VALUE\`, a file whose name is the name of the credential, or a directory of such files. Files that are programs
+are run each time a machine is started, and what they write is the credential.`,
 });
 
 export const KernelCommandLineExtra = setting({

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
 import { buildable } from '../../../src/config/buildable.ts';
@@ -31,11 +34,43 @@ async function inputs(changes: Partial<MachineInputs> = {}, flags = {}): Promise
     unattended: true,
     extraArguments: [],
     workingDirectory: hostPath('/tmp'),
+    runProgram: () => Promise.resolve({ ok: false, reason: 'exit code 3: no token' }),
     ...changes,
   };
 }
 
 describe('describeMachine', () => {
+  it('takes credentials from files, and runs those that are programs', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mkimg-credentials-'));
+    try {
+      const token = join(directory, 'token');
+      await writeFile(join(directory, 'plain'), 'text\n');
+      await writeFile(token, '#!/bin/sh\n', { mode: 0o755 });
+      const config = {
+        ...(await configOf()),
+        Credentials: ['plain', 'token'].map((name) => ({ name, file: hostPath(join(directory, name)) })),
+      };
+      const asked: string[] = [];
+      const runProgram: MachineInputs['runProgram'] = ({ program }) => {
+        asked.push(program);
+        return Promise.resolve({ ok: true, output: 'made\n' });
+      };
+      const { credentials } = await describeMachine(await inputs({ config, runProgram }));
+      expect(credentials.map(({ name, value }) => [name, value.toString()])).toEqual([
+        ['plain', 'text\n'],
+        ['token', 'made\n'],
+      ]);
+      expect(asked).toEqual([token]);
+      await expect(describeMachine(await inputs({ config }))).rejects.toMatchObject({
+        code: 'credential-program',
+        message: 'the program of a credential failed: exit code 3: no token',
+        origin: { kind: 'path', path: token },
+      });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
   it('takes its size and its network from the settings', async () => {
     const request = await describeMachine(
       await inputs({}, { CPUs: '3', RAM: '512M', RuntimeNetwork: 'none', Credentials: 'a=b' }),
