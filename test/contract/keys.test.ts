@@ -94,7 +94,10 @@ function reach(file: string, seen = new Set<string>()): ReadonlySet<string> {
 
 /** What it starts runs inside the image, and is a program of the image. */
 const insideTheImage = 'src/steps/apt/dpkg.ts';
-/** Only scripts that install packages start them, and then packages were installed with them before. */
+/**
+ * Only scripts with network start them, in images whose packages were installed with them before. Needs are those of a kind:
+ * declared there, scripts without network would want apt as well, and would run anew for each of its versions.
+ */
 const ofScripts = ['apt-get', 'dpkg-deb'];
 /** Programs that a step does not start itself, or not without another step that did. */
 const ofOthers: Readonly<Record<string, readonly string[]>> = {
