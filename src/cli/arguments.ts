@@ -105,7 +105,7 @@ function runYargs(argv: readonly string[], grammar: Grammar): Result<ParsedFlags
     .options(Object.fromEntries(options))
     .fail(false);
   try {
-    return ok(parser.parseSync(withBareValues(argv, bare)));
+    return ok(parser.parseSync(withBareValues(apart(argv, options), bare)));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const name = /^Not enough arguments following: (.*)$/.exec(error.message)?.[1];
@@ -131,6 +131,22 @@ function switchOptions(grammar: Grammar): NamedOption[] {
     if (flag.long === 'force') return [flag.long, { count: true, ...alias }];
     return [flag.long, { ...(flag.takesValue ? withValue : { type: 'boolean' }), ...alias }];
   });
+}
+
+/** Writes `-dfedora` as `-d fedora`: the parser would take each letter for a flag. */
+function apart(argv: readonly string[], options: readonly NamedOption[]): string[] {
+  const taking = options.flatMap(([name, { alias, nargs }]) =>
+    nargs === 1 ? [`--${name}`, ...(typeof alias === 'string' ? [`-${alias}`] : [])] : [],
+  );
+  const words: string[] = [];
+  for (const [index, word] of argv.entries()) {
+    if (word === '--') return [...words, ...argv.slice(index)];
+    const isValue = taking.includes(words.at(-1) ?? '');
+    const flag = word.slice(0, 2);
+    const isJoined = /^-[^-][^=]/.test(word) && taking.includes(flag);
+    words.push(...(isJoined && !isValue ? [flag, word.slice(2)] : [word]));
+  }
+  return words;
 }
 
 /** Writes `--checksum` as `--checksum=yes`: the parser would take the next word for its value. */
@@ -184,6 +200,7 @@ function foreignOptions(flags: ParsedFlags, verb: Verb | undefined, grammar: Gra
 
 interface DeclaredVerbOption {
   readonly long: string;
+  readonly short?: string;
   readonly takesValue: boolean;
   readonly verbs: readonly string[];
 }
@@ -191,9 +208,9 @@ interface DeclaredVerbOption {
 function verbOptions(verbs: readonly Verb[]): readonly DeclaredVerbOption[] {
   const byName = new Map<string, DeclaredVerbOption>();
   for (const verb of verbs) {
-    for (const { name, takesValue } of verb.options) {
-      const known = byName.get(name);
-      byName.set(name, { long: name, takesValue, verbs: [...(known?.verbs ?? []), verb.name] });
+    for (const { name, short, takesValue } of verb.options) {
+      const verbs = [...(byName.get(name)?.verbs ?? []), verb.name];
+      byName.set(name, { long: name, ...(short !== undefined && { short }), takesValue, verbs });
     }
   }
   return [...byName.values()];

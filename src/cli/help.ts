@@ -45,8 +45,8 @@ export function helpText(verbs: readonly Verb[], flags: readonly FlagRow[], verb
 }
 
 function verbHelp(verb: Verb): string[] {
-  const options = verb.options.map(({ name, takesValue, summary }) =>
-    row(`--${name}${takesValue ? '=VALUE' : ''}`, summary),
+  const options = verb.options.map(({ name, short, takesValue, summary }) =>
+    row(`${short === undefined ? '' : `-${short}, `}--${name}${takesValue ? '=VALUE' : ''}`, summary),
   );
   return [
     `Usage: ${verbUsage(verb)} [FLAGS] [-- ARGUMENTS]`,

@@ -38,6 +38,7 @@ export interface VerbContext {
 /** A switch of one verb. */
 export interface VerbOption {
   readonly name: string;
+  readonly short?: string;
   readonly takesValue: boolean;
   readonly summary: string;
 }

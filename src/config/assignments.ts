@@ -24,13 +24,17 @@ export interface CommandLineAssignment {
   readonly origin?: Origin;
 }
 
-/** Takes over what the command line says. Paths count from the configuration directory. */
+/** Takes over what the command line says. Paths count from the directory that -C says. */
 export function applyCommandLine(loading: ImageLoading, given: readonly CommandLineAssignment[]): void {
   for (const { setting, text, flag, origin } of given) {
     const row = findSetting(setting);
     if (row === undefined) throw new Error(`internal: the command line names the unknown setting ${setting}`);
     const value = trim(tracedWhole(text, origin ?? { kind: 'flag', text: flag }));
-    assignText(loading, value, { row, layer: 'command line', directory: loading.directory });
+    assignText(loading, value, {
+      row,
+      layer: 'command line',
+      directory: loading.world.root ?? loading.directory,
+    });
   }
 }
 

@@ -31,6 +31,7 @@ type SpecialCondition = (loading: ImageLoading, condition: TracedText, place: Pl
 
 const specialConditions: Readonly<Record<string, SpecialCondition>> = {
   PathExists: (loading, condition, { position }) => {
+    if (condition.text === '') return ok({ holds: false, actual: undefined });
     const path = absolutePath(condition.text, parseContext(loading, position.directory));
     return ok({ holds: loading.world.files.stat(path) !== undefined, actual: undefined });
   },

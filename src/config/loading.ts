@@ -22,6 +22,8 @@ export interface LoadEnvironment {
   readonly programs: Programs;
   /** Where the configuration sets are that mkimg brings along. */
   readonly sets: HostPath;
+  /** What -C says: the project's directory, or the one above where its files are in `mkimg/` or `mkosi/`. */
+  readonly root?: HostPath;
   /** Files that were read; several images may include the same ones. */
   readonly scans: Map<HostPath, ScannedFile>;
   /** Faults that belong to no image. */
@@ -84,7 +86,7 @@ export function parseContext(loading: ImageLoading, directory: HostPath): ParseC
 
 export function fallbackContext(loading: ImageLoading): FallbackContext {
   const { name: image, directory, world } = loading;
-  return { image, directory, host: world.host, environment: world.environment };
+  return { image, directory: world.root ?? directory, host: world.host, environment: world.environment };
 }
 
 /** Value of a setting as things stand. */

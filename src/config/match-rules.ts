@@ -21,7 +21,12 @@ export function sameWord<T extends string>(words: readonly string[]): MatchRule<
 
 /** The condition is a pattern with wildcards, compared with regard to case. */
 export const glob: MatchRule<string | undefined> = (value, condition) =>
-  ok(value !== undefined && picomatch.isMatch(value, condition.text, { dot: true, bash: true }));
+  ok(
+    value !== undefined && condition.text !== '' && picomatch.isMatch(value, condition.text, plainWildcards),
+  );
+
+/** As fnmatch(3) has them; braces and parentheses stand for themselves. */
+const plainWildcards = { dot: true, bash: true, posix: true, nobrace: true, noextglob: true, nonegate: true };
 
 /** The condition is a version, with one of `== != >= <= > <` before it; without one it stands for `==`. */
 export const version: MatchRule<string | undefined> = (value, condition) =>

@@ -17,6 +17,7 @@ import type { ReadingRequest } from './reading.ts';
 import { distinct, reading } from './reading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import type { ScannedFile } from './scanner.ts';
+import { findSetting } from './settings/table.ts';
 
 export { loadBuiltinImage } from './builtin-image.ts';
 export type { CommandLineAssignment } from './assignments.ts';
@@ -51,7 +52,9 @@ export async function loadProject(request: ProjectRequest): Promise<Result<Proje
   const known = programs(request.runProgram);
   // Reading runs nothing: what needs the output of a program is read again when it is there.
   for (;;) {
-    const result = reading(request, known, (world) => readProject(request, world));
+    const result = reading(request, known, (world) =>
+      readProject(request, { ...world, root: request.directory }),
+    );
     if (!(await known.runPending())) return result;
   }
 }
@@ -91,17 +94,27 @@ function described({
 /** The directory itself or, where it has no configuration, its `mkimg/` or `mkosi/`. */
 function projectDirectory(files: ConfigFiles, directory: HostPath): HostPath | undefined {
   const candidates = [directory, hostPath(join(directory, 'mkimg')), hostPath(join(directory, 'mkosi'))];
-  return candidates.find((candidate) =>
-    files.list(candidate).some((name) => {
-      const [, suffix] = /^mk(?:img|osi)(\..+)$/.exec(name) ?? [];
-      return suffix !== undefined && !resultSuffixes.includes(suffix);
-    }),
+  const holding = (matches: (suffix: string) => boolean): HostPath | undefined =>
+    candidates.find((candidate) =>
+      files.list(candidate).some((name) => {
+        const [, suffix] = /^mk(?:img|osi)(\..+)$/.exec(name) ?? [];
+        return suffix !== undefined && matches(suffix);
+      }),
+    );
+  return (
+    holding((suffix) => mainFiles.includes(suffix)) ?? holding((suffix) => !resultSuffixes.includes(suffix))
   );
 }
 
-/** `mkimg -p systemd` needs no files, as long as the command line says what goes into the image. */
+/** A directory that has one of these is a project before one that only has other files. */
+const mainFiles = ['.conf', '.tools.conf'];
+
+/** `mkimg -p systemd` needs no files, as long as the command line says what the image is like. */
 function describesAnImage(assignments: readonly CommandLineAssignment[]): boolean {
-  return assignments.some(({ setting, text }) => ['Include', 'Packages'].includes(setting) && text !== '');
+  const telling: readonly (string | undefined)[] = ['Config', 'Distribution', 'Output', 'Content'];
+  return assignments.some(
+    ({ setting, text }) => text !== '' && telling.includes(findSetting(setting)?.section),
+  );
 }
 
 function noDirectory(directory: HostPath): ReturnType<typeof fail> {

@@ -30,7 +30,7 @@ export interface HostFacts {
 /** What a default may depend on besides other settings. */
 export interface FallbackContext {
   readonly image: ImageName;
-  /** The image's configuration directory. */
+  /** The project's directory, as -C says it. */
   readonly directory: HostPath;
   readonly host: HostFacts;
   readonly environment: Readonly<Record<string, string | undefined>>;

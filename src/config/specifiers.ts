@@ -41,7 +41,7 @@ function meaningOf(
     case 'P':
       return position.directory;
     case 'D':
-      return loading.directory;
+      return loading.world.root ?? loading.directory;
     case 'I':
       return loading.name;
     case 'F':

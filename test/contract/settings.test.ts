@@ -16,7 +16,7 @@ import { memoryFiles } from '../helpers/memory-files.ts';
 
 const parseContext: ParseContext = {
   directory: hostPath('/project'),
-  files: memoryFiles({}),
+  files: memoryFiles({ '/project/mkimg.conf': '' }),
   environment: {},
 };
 const fallbackContext: FallbackContext = {

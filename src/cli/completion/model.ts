@@ -39,8 +39,12 @@ export function completionModel(verbs: readonly Verb[], flags: readonly FlagRow[
     verbs: verbs.map((verb) => ({
       names: [verb.name, ...(verb.aliases ?? [])],
       summary: verb.summary,
-      flags: verb.options.map(({ name, takesValue, summary }) => ({
-        ...{ names: [`--${name}`], summary, value: takesValue ? 'required' : 'none' },
+      flags: verb.options.map(({ name, short, takesValue, summary }) => ({
+        ...{
+          names: [...(short === undefined ? [] : [`-${short}`]), `--${name}`],
+          summary,
+          value: takesValue ? 'required' : 'none',
+        },
         offer: { kind: 'any' },
       })),
       words: wordsOf(verb),

@@ -11,6 +11,7 @@ import { readProject } from './project.ts';
 /** Of verbs that build. */
 export const autoBumpOption: VerbOption = {
   name: 'auto-bump',
+  short: 'B',
   takesValue: false,
   summary: 'Build the next version, and write it to mkimg.version when that went well',
 };

@@ -34,7 +34,7 @@ export const SandboxTrees = setting({
 });
 
 export const BuildSources = setting({
-  codec: trees({ absolute: false }),
+  codec: trees({ absolute: false, mustExist: true }),
   fallback: fromContext(({ directory }) => [{ source: directory, target: treePath('') }]),
   scope: 'multiversal',
   flags: { long: 'build-sources' },

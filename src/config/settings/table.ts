@@ -88,9 +88,10 @@ const rowsByOldName = new Map<string, SettingRow>(
   settingRows.flatMap((row) => (row.setting.oldNames ?? []).map((name) => [name, row] as const)),
 );
 
-/** A setting by the name that it has or once had. */
+/** A setting by the name that it has or once had; older versions of mkosi took `@NAME` for a default. */
 export function findSetting(name: string): SettingRow | undefined {
-  return rowsByName.get(name) ?? rowsByOldName.get(name);
+  const plain = name.replace(/^@/, '');
+  return rowsByName.get(plain) ?? rowsByOldName.get(plain);
 }
 
 /** The row of a setting that exists. */

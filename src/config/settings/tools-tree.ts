@@ -22,7 +22,7 @@ const toolsTreeWords = {
 } as const;
 
 export const ToolsTree = optionalSetting({
-  codec: pathOr<'default' | 'no'>(toolsTreeWords),
+  codec: pathOr<'default' | 'no'>(toolsTreeWords, { mustExist: true }),
   fallback: unset,
   scope: 'universal',
   implicit: [{ suffix: '.tools', type: 'directory', use: 'path' }],

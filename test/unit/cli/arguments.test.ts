@@ -13,7 +13,7 @@ const show: Verb = {
   aliases: ['show'],
   summary: 'Show',
   options: [
-    { name: 'origin', takesValue: false, summary: 'Origins' },
+    { name: 'origin', short: 'R', takesValue: false, summary: 'Origins' },
     { name: 'image', takesValue: true, summary: 'Image' },
   ],
   run: () => Promise.resolve(0),
@@ -57,6 +57,14 @@ describe('the command line', () => {
       words: ['x'],
       rest: ['-y', 'z'],
     });
+  });
+
+  it('takes values that stand right behind a short flag', () => {
+    const given = ['-dfedora', '-pvim', '--image-id', '-tail', '-C/elsewhere', 'summary', '--', '-pnano'];
+    expect(settings(...given)).toEqual(['Distribution=fedora', 'ImageId=-tail', 'Packages=vim']);
+    expect(command(...given)).toMatchObject({ options: { directory: '/elsewhere' }, rest: ['-pnano'] });
+    expect(command('-ff').options.force).toBe(2);
+    expect(command('summary', '-R').options.extra).toEqual({ origin: 'true' });
   });
 
   it('hands text over as it is', () => {
