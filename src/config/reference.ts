@@ -80,7 +80,7 @@ export function settingFacts(row: SettingRow): readonly Fact[] {
     Specifier: setting.specifier === undefined ? undefined : `\`%${setting.specifier}\``,
     'In [Match]': setting.match === undefined ? undefined : 'yes',
     Effect: setting.effect === 'later' ? 'none yet' : undefined,
-    'Older names': setting.oldNames?.map((old) => `\`${old}=\``).join(', '),
+    'Older names': olderNames(setting),
   };
   return Object.entries(facts).flatMap(([label, text]) => (text === undefined ? [] : [{ label, text }]));
 }
@@ -129,4 +129,9 @@ function machine(name: string, architecture: 'x86-64' | 'arm64'): FallbackContex
     host: { architecture, distribution: name, codename: name },
     environment: {},
   };
+}
+
+function olderNames({ oldNames = [], oldForms = {} }: SettingRow['setting']): string | undefined {
+  const names = [...oldNames, ...Object.keys(oldForms)].map((old) => `\`${old}=\``);
+  return names.length === 0 ? undefined : names.join(', ');
 }

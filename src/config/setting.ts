@@ -82,6 +82,8 @@ interface SettingBase {
   readonly specifier?: string;
   /** Names that it had in older versions of mkosi. */
   readonly oldNames?: readonly string[];
+  /** Names that it had when its value was written in another way, with what reads that. */
+  readonly oldForms?: Readonly<Record<string, Codec<unknown>['parse']>>;
   /** `summary` shows it even where it is the default. */
   readonly essential?: boolean;
 }

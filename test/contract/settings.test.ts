@@ -73,7 +73,11 @@ describe.each(settingRows.map((row): [string, SettingRow] => [row.name, row]))('
 describe('the table of settings', () => {
   it('has unique names, old names, flags, letters and files', () => {
     const settings = settingRows.map(({ setting }) => setting);
-    const names = settingRows.flatMap(({ name, setting }) => [name, ...(setting.oldNames ?? [])]);
+    const names = settingRows.flatMap(({ name, setting }) => [
+      name,
+      ...(setting.oldNames ?? []),
+      ...Object.keys(setting.oldForms ?? {}),
+    ]);
     expect(duplicates(names)).toEqual([]);
     const flags = flagRows.flatMap(({ long, short, shorthand }) =>
       [long, short ?? [], shorthand?.letter ?? []].flat(),

@@ -128,8 +128,20 @@ export const kernelArguments: Codec<readonly string[], string> = {
 export const moduleExpressions = listOf({
   ...words,
   kind: 'list of regular expressions',
-  json: (item) => (item === 'default' || item === 'host' ? item : `re:${item}`),
+  json: asPattern,
 });
+
+function asPattern(expression: string): string {
+  return expression === 'default' || expression === 'host' ? expression : `re:${expression}`;
+}
+
+/** Regular expressions as items of a list of patterns, where `re:` marks them. */
+export const expressionsAsPatterns: typeof list.parse = (text, context) => {
+  const parsed = moduleExpressions.parse(text, context);
+  if (!parsed.ok) return parsed;
+  const entries = parsed.value.map(({ value, ...rest }) => ({ ...rest, value: asPattern(value) }));
+  return ok(entries, parsed.warnings);
+};
 
 /** Package names: by bytes, files after names, conditional ones last, as package managers and people expect them. */
 export const packages: Codec<readonly string[], string> = {

@@ -1,4 +1,4 @@
-import { list, moduleExpressions } from '../codecs/collections.ts';
+import { expressionsAsPatterns, list, moduleExpressions } from '../codecs/collections.ts';
 import { boolean } from '../codecs/scalars.ts';
 import { constant, setting } from '../setting.ts';
 
@@ -6,19 +6,11 @@ export const KernelModules = setting({
   codec: list,
   fallback: constant([]),
   scope: 'local',
+  oldForms: { KernelModulesInclude: expressionsAsPatterns },
   effect: 'later',
   summary: 'Kernel modules to keep',
   doc: `Names, paths or wildcards; a \`-\` before one leaves modules out; the last that matches counts. \`default\` stands for what a
 generic image needs and \`host\` for the modules that are loaded here. An empty list keeps all.`,
-});
-
-export const KernelModulesInclude = setting({
-  codec: moduleExpressions,
-  fallback: constant([]),
-  scope: 'local',
-  effect: 'later',
-  summary: 'Kernel modules to keep, by regular expressions',
-  doc: `An older form of KernelModules=.`,
 });
 
 export const KernelModulesExclude = setting({
@@ -51,18 +43,10 @@ export const KernelInitrdModules = setting({
   codec: list,
   fallback: constant([]),
   scope: 'local',
+  oldForms: { KernelModulesInitrdInclude: expressionsAsPatterns },
   summary: 'Kernel modules for that segment',
   doc: `Names or wildcards; a \`-\` before one leaves modules out; the last that matches counts. \`default\` stands for what
 a generic initrd needs to find and mount a root file system; a list that is empty, or only leaves modules out, begins with it.`,
-});
-
-export const KernelModulesInitrdInclude = setting({
-  codec: moduleExpressions,
-  fallback: constant([]),
-  scope: 'local',
-  effect: 'later',
-  summary: 'Modules for the initrd segment, by regular expressions',
-  doc: `An older form of KernelInitrdModules=.`,
 });
 
 export const KernelModulesInitrdExclude = setting({
@@ -87,19 +71,11 @@ export const FirmwareFiles = setting({
   codec: list,
   fallback: constant([]),
   scope: 'local',
+  oldForms: { FirmwareInclude: expressionsAsPatterns },
   effect: 'later',
   summary: 'Firmware files to keep',
   doc: `Names or wildcards below the directory of firmware; a \`-\` before one leaves files out. What the kept modules ask for is
 always kept.`,
-});
-
-export const FirmwareInclude = setting({
-  codec: moduleExpressions,
-  fallback: constant([]),
-  scope: 'local',
-  effect: 'later',
-  summary: 'Firmware files to keep, by regular expressions',
-  doc: `An older form of FirmwareFiles=.`,
 });
 
 export const FirmwareExclude = setting({

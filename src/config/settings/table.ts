@@ -85,7 +85,13 @@ function sortedEntries(settings: object): readonly (readonly [name: string, sett
 const rowsByName = new Map<string, SettingRow>(settingRows.map((row) => [row.name, row]));
 
 const rowsByOldName = new Map<string, SettingRow>(
-  settingRows.flatMap((row) => (row.setting.oldNames ?? []).map((name) => [name, row] as const)),
+  settingRows.flatMap((row) => [
+    ...(row.setting.oldNames ?? []).map((name) => [name, row] as const),
+    ...Object.entries(row.setting.oldForms ?? {}).map(
+      ([name, parse]) =>
+        [name, { ...row, setting: { ...row.setting, codec: { ...row.setting.codec, parse } } }] as const,
+    ),
+  ]),
 );
 
 /** A setting by the name that it has or once had; older versions of mkosi took `@NAME` for a default. */

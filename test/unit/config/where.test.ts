@@ -92,3 +92,20 @@ describe('a default initrd', () => {
     expect((await image({ 'mkimg.conf': text }, { Format: format })).config.Initrds).toEqual(initrds);
   });
 });
+
+describe('settings that were written in another way', () => {
+  const old =
+    'KernelModulesInclude=default,^drivers/net/\nKernelModulesInitrdInclude=host\nFirmwareInclude=intel.*\n';
+  const files = { 'mkosi.conf': `[Content]\nKernelModules=-nouveau\n${old}` };
+
+  it('add to the setting of today, their expressions marked as such', async () => {
+    const { config } = await image(files);
+    expect(config.KernelModules).toEqual(['-nouveau', 'default', 're:^drivers/net/']);
+    expect(config.KernelInitrdModules).toEqual(['host']);
+    expect(config.FirmwareFiles).toEqual(['re:intel.*']);
+  });
+
+  it('are noted', async () => {
+    expect(await codes(files)).toEqual(['old-name', 'old-name', 'old-name']);
+  });
+});
