@@ -77,7 +77,17 @@ export function benchEngine(runs) {
   summarize();
 }
 
-const treePackages = ['systemd-sysv', 'udev', 'dbus', 'kmod', 'openssh-server', 'linux-image-cloud-amd64'];
+/** Without a kernel: mkimg would make an initrd for it. */
+const treePackages = [
+  'systemd-sysv',
+  'udev',
+  'dbus',
+  'kmod',
+  'openssh-server',
+  'build-essential',
+  'git',
+  'vim',
+];
 
 /** @param {readonly string[]} names */
 function diskSettings(names) {

@@ -26,7 +26,7 @@ import type { BuildContext, TreeStep } from './implementation.ts';
  */
 export const unpackPackages: TreeStep<'unpack-packages'> = {
   output: 'tree',
-  version: 2,
+  version: 3,
   memory: 384 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
@@ -73,10 +73,10 @@ async function link(
   const sources = unpacked.map(({ members, entry }, index) => ({
     members,
     isBase: entry.base,
-    conffiles: new Set(conffiles[index]),
+    conffiles: new Set(conffiles[index]?.filter(({ isRemoved }) => !isRemoved).map(({ path }) => path)),
   }));
   const plan = conffiles.includes(undefined)
-    ? { reason: 'a configuration file is marked for removal' }
+    ? { reason: 'a configuration file has a flag that is not known' }
     : planLinks(sources, { merged: mergedDirectories(native), documentation });
   if ('reason' in plan) return plan.reason;
   await makeLinks(root, plan, {

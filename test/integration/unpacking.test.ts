@@ -19,7 +19,7 @@ const architecture = nativeArchitecture();
 const packages = {
   'with-conffile': {
     'etc/with-conffile.conf': 'setting\n',
-    'DEBIAN/conffiles': '/etc/with-conffile.conf\n',
+    'DEBIAN/conffiles': '/etc/with-conffile.conf\nremove-on-upgrade /etc/earlier.conf\n',
     // Finds its own configuration where it belongs, and not before.
     'DEBIAN/preinst': '#!/bin/sh\n[ ! -e /etc/with-conffile.conf ]\n',
     'DEBIAN/postinst':

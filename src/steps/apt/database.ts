@@ -23,23 +23,39 @@ export function databaseName(entry: PackageRecord['entry']): string {
   return entry.multiArch === 'same' ? `${entry.name}:${entry.architecture}` : entry.name;
 }
 
-/** Paths of configuration files, without the leading slash; undefined where there are others than plain ones. */
-export function parseConffiles(text: string): readonly string[] | undefined {
+/** A line of `conffiles`. */
+export interface Conffile {
+  /** Without the leading slash. */
+  readonly path: string;
+  /** The package does not have the file any more; an upgrade removes it. */
+  readonly isRemoved: boolean;
+}
+
+/** The lines of `conffiles`; undefined where one has a flag that is not known here. */
+export function parseConffiles(text: string): readonly Conffile[] | undefined {
   const lines = text.split('\n').map((line) => line.trimEnd());
-  const paths = lines.filter((line) => line !== '');
-  // `remove-on-upgrade PATH` names a file that the package does not have any more.
-  return paths.every((path) => path.startsWith('/')) ? paths.map((path) => path.slice(1)) : undefined;
+  const files: Conffile[] = [];
+  for (const line of lines.filter((entry) => entry !== '')) {
+    const [, flag, path = ''] = /^(?:(\S+) )?\/(.+)$/.exec(line) ?? [];
+    if (path === '' || (flag !== undefined && flag !== 'remove-on-upgrade')) return undefined;
+    files.push({ path, isRemoved: flag !== undefined });
+  }
+  return files;
 }
 
 /** The content of `status`. dpkg itself brings the fields into its order. */
 export function unpackedStatus(packages: readonly PackageRecord[]): string {
   return packages
     .map(({ control, conffiles }) => {
-      const listed = (parseConffiles(conffiles) ?? []).map((path) => ` /${path} newconffile\n`).join('');
+      const listed = (parseConffiles(conffiles) ?? []).map(conffileLine).join('');
       const fields = control.trimEnd().replace(/\n+/g, '\n');
       return `${fields}\nStatus: install ok unpacked\n${listed === '' ? '' : `Conffiles:\n${listed}`}\n`;
     })
     .join('');
+}
+
+function conffileLine({ path, isRemoved }: Conffile): string {
+  return ` /${path} newconffile${isRemoved ? ' remove-on-upgrade' : ''}\n`;
 }
 
 /** The content of `info/NAME.list`; bytes as Latin-1. */

@@ -37,9 +37,14 @@ describe("dpkg's database of unpacked packages", () => {
     );
   });
 
-  it('knows configuration files that are only to be removed', () => {
-    expect(parseConffiles('/etc/a \n\n/etc/b\n')).toEqual(['etc/a', 'etc/b']);
-    expect(parseConffiles('remove-on-upgrade /etc/a\n')).toBeUndefined();
+  it('knows configuration files that a package does not have any more', () => {
+    expect(parseConffiles('/etc/a \n\nremove-on-upgrade /etc/b c\n')).toEqual([
+      { path: 'etc/a', isRemoved: false },
+      { path: 'etc/b c', isRemoved: true },
+    ]);
+    const conffiles = 'remove-on-upgrade /etc/b\n';
+    expect(unpackedStatus([{ ...record, conffiles }])).toContain(' /etc/b newconffile remove-on-upgrade\n');
+    expect(parseConffiles('other-flag /etc/a\n')).toBeUndefined();
   });
 
   it('notes who is interested in which trigger', () => {
