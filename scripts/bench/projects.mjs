@@ -1,5 +1,5 @@
 // Projects of Debian trixie that both mkimg and mkosi read, with one cache for all of them.
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../setup.mjs';
 import { hostSources, mkimg, work } from './common.mjs';
@@ -33,7 +33,7 @@ export function forgetParts() {
 /** Digests of the packages that a project's main image was resolved to last. */
 export function lastResolved() {
   const resolved = entries().filter(({ record }) => record.label === 'main: resolve packages');
-  const [newest] = resolved.sort((left, right) => right.record.createdAt - left.record.createdAt);
+  const [newest] = resolved.sort((left, right) => right.lastUsed - left.lastUsed);
   if (newest === undefined) throw new Error('nothing was resolved yet');
   /** @type {{ packages: { sha256: string, size: number }[] }} */
   const { packages } = JSON.parse(readFileSync(join(newest.path, 'file'), 'utf8'));
@@ -47,6 +47,8 @@ function entries() {
     .map((name) => ({
       path: join(store, name),
       record: JSON.parse(readFileSync(join(store, name, 'record.json'), 'utf8')),
+      // mkimg marks what it uses.
+      lastUsed: statSync(join(store, name, 'record.json')).mtimeMs,
     }));
 }
 
