@@ -1,7 +1,7 @@
 // `npm test`: sets the clone up, checks form and types, runs every kind of test, and ends with one line of sums.
 // `--full` adds the slow ones (test/full).
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectDirectory, run, setUp, testPrograms } from './setup.mjs';
@@ -54,7 +54,11 @@ function runCorpus(corpus) {
     return;
   }
   const program = [process.execPath, join(projectDirectory, 'dist/cli/main.js')];
-  const argv = [join(folder, 'run.mjs'), join(folder, corpus), '--', ...program];
+  // The corpus may be read-only; then the runner's copies of it are too, and only root can remove those.
+  const cases = join(scratch, `conformance-${corpus}`);
+  cpSync(join(folder, corpus), cases, { recursive: true, verbatimSymlinks: true });
+  run('chmod', ['-R', 'u+w', cases]);
+  const argv = [join(folder, 'run.mjs'), cases, '--', ...program];
   const result = spawnSync(process.execPath, argv, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
