@@ -1,6 +1,6 @@
 import { boolean, enumeration } from '../codecs/scalars.ts';
-import { certificate, certificateSource, keySource, privateKey } from '../codecs/secrets.ts';
-import { constant, optionalSetting, setting, unset } from '../setting.ts';
+import { constant, setting } from '../setting.ts';
+import { signingMaterial } from './signing-material.ts';
 
 export const SecureBoot = setting({
   codec: boolean,
@@ -21,44 +21,17 @@ export const SecureBootAutoEnroll = setting({
   doc: `On a machine that is in setup mode, systemd-boot makes the firmware trust SecureBootCertificate= at the first boot.`,
 });
 
-export const SecureBootKey = optionalSetting({
-  codec: privateKey,
-  fallback: unset,
+const material = signingMaterial({
+  name: 'SecureBoot',
   scope: 'universal',
-  effect: 'later',
-  implicit: [{ suffix: '.key', type: 'file', use: 'path' }],
-  summary: 'Private key that signs for Secure Boot',
-  doc: `For boot loaders and kernels. A PEM file that others must not be able to read, or what an engine or provider of OpenSSL knows the key by. By default
-\`mkimg.key\`.`,
+  signs: 'signs for Secure Boot',
+  use: 'For boot loaders and kernels',
 });
 
-export const SecureBootKeySource = setting({
-  codec: keySource,
-  fallback: constant({ type: 'file', source: '' }),
-  scope: 'universal',
-  effect: 'later',
-  summary: 'Where OpenSSL finds the key that signs for Secure Boot',
-  doc: `\`file\`, \`engine:NAME\` or \`provider:NAME\`; SecureBootKey= is then the name that the key has there.`,
-});
-
-export const SecureBootCertificate = optionalSetting({
-  codec: certificate,
-  fallback: unset,
-  scope: 'universal',
-  effect: 'later',
-  implicit: [{ suffix: '.crt', type: 'file', use: 'path' }],
-  summary: 'Certificate for SecureBootKey=',
-  doc: `An X.509 certificate in a PEM file, or the name that a provider of OpenSSL knows it by. By default \`mkimg.crt\`.`,
-});
-
-export const SecureBootCertificateSource = setting({
-  codec: certificateSource,
-  fallback: constant({ type: 'file', source: '' }),
-  scope: 'universal',
-  effect: 'later',
-  summary: 'Where OpenSSL finds SecureBootCertificate=',
-  doc: `\`file\` or \`provider:NAME\`.`,
-});
+export const SecureBootKey = material.key;
+export const SecureBootKeySource = material.keySource;
+export const SecureBootCertificate = material.certificate;
+export const SecureBootCertificateSource = material.certificateSource;
 
 export const SecureBootSignTool = setting({
   codec: enumeration(['auto', 'sbsign', 'systemd-sbsign']),

@@ -5,6 +5,7 @@ import * as build from './build.ts';
 import * as caching from './caching.ts';
 import * as config from './config.ts';
 import * as distribution from './distribution.ts';
+import * as expectedMeasurements from './expected-measurements.ts';
 import type { FlagRow } from './flags.ts';
 import * as kernelModules from './kernel-modules.ts';
 import * as output from './output.ts';
@@ -21,7 +22,7 @@ import * as verity from './verity.ts';
 import * as virtualMachine from './virtual-machine.ts';
 
 const content = { ...packages, ...trees, ...scripts, ...boot, ...kernelModules, ...system };
-const signing = { ...validation, ...secureBoot, ...verity };
+const signing = { ...validation, ...secureBoot, ...verity, ...expectedMeasurements };
 const building = { ...build, ...caching, ...toolsTree, ...proxy };
 const running = { ...runtime, ...virtualMachine };
 
