@@ -22,7 +22,7 @@ import { installedPackages } from './installed-packages.ts';
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
-  version: 4,
+  version: 5,
   memory: 256 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },

@@ -88,11 +88,20 @@ const preinstScript = `set -e
 export DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1
 while [ $# -gt 0 ]; do
   export DPKG_MAINTSCRIPT_PACKAGE="$1" DPKG_MAINTSCRIPT_ARCH="$2"
-  "/var/lib/dpkg/info/$3.preinst" install || {
+  # dpkg has the control files here meanwhile; debconf reads the name of a question's owner from one of them.
+  mkdir /var/lib/dpkg/tmp.ci
+  for file in /var/lib/dpkg/info/"$3".*; do
+    name="\${file#"/var/lib/dpkg/info/$3."}"
+    # The package python3 has no control file 11.list.
+    case "$name" in *.* | list) ;; *) ln -s "$file" "/var/lib/dpkg/tmp.ci/$name" ;; esac
+  done
+  printf 'Package: %s\nArchitecture: %s\n' "$1" "$2" >/var/lib/dpkg/tmp.ci/control
+  /var/lib/dpkg/tmp.ci/preinst install || {
     echo "dpkg: error processing package $1 (--unpack):" >&2
     echo " new $1 package pre-installation script subprocess returned error exit status $?" >&2
     exit 1
   }
+  rm -r /var/lib/dpkg/tmp.ci
   shift 3
 done
 cd /var/lib/dpkg
