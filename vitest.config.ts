@@ -1,4 +1,8 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+
+/** Much of their time is spent waiting for files, locks and servers. */
+const quick = { isolate: false, maxWorkers: availableParallelism() + 2 };
 
 /**
  * One project for each kind of test. `unit`, `golden` and `contract` need nothing and are quick; `integration` and `boot`
@@ -7,9 +11,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { test: { name: 'golden', include: ['test/golden/**/*.test.ts'] } },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'] } },
+      { test: { ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { ...quick, name: 'golden', include: ['test/golden/**/*.test.ts'] } },
+      { test: { ...quick, name: 'contract', include: ['test/contract/**/*.test.ts'] } },
       {
         test: {
           name: 'integration',

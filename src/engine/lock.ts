@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
@@ -9,8 +9,8 @@ import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts
 
 /*
  * Node has no flock(2), so a lock is a file that names its owner. It is made by link(2), which is atomic and brings the
- * content along. A lock whose owner is dead is moved aside by rename(2), which only one process can win, and then the
- * race for link(2) begins anew. All that locks guard here is also safe without them (commits and publishing are renames):
+ * content along. A lock whose owner is dead is removed by whoever holds a second lock, that for clearing the first, and
+ * then the race for link(2) begins anew. All that locks guard here is also safe without them (commits and publishing are renames):
  * they save double work and give the user a word about waiting.
  */
 
@@ -71,12 +71,10 @@ async function livingHolder(path: string): Promise<number | undefined> {
   return undefined;
 }
 
+/** Removes the lock of a dead owner, while no other process does: a new lock is never taken for the one that was read. */
 async function clearStale(path: string, expected: string): Promise<void> {
-  const aside = `${path}.stale.${randomBytes(6).toString('hex')}`;
-  await rename(path, aside);
-  // Between reading and renaming somebody else may have cleared the stale lock and taken it: then give it back.
-  if ((await readFile(aside, 'utf8')) !== expected) await tryLink(aside, path);
-  await rm(aside, { force: true });
+  await using _clearing = await acquireLock(`${path}.clearing`);
+  if ((await readFile(path, 'utf8')) === expected) await rm(path);
 }
 
 async function release(path: string, token: string): Promise<void> {

@@ -37,7 +37,7 @@ test("a dead process's lock is taken over by one of those who wait", async () =>
     await sleep(5);
     held -= 1;
   };
-  await Promise.all(Array.from({ length: 8 }, hold));
+  await Promise.all(Array.from({ length: 32 }, hold));
   expect(await readdir(directory.path)).toEqual([]);
 });
 
