@@ -1,100 +1,43 @@
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import type { HostPath } from '../base/brand.ts';
-import { hostPath } from '../base/brand.ts';
-import { MkimgError } from '../base/errors.ts';
-import { isRegularFile } from '../base/files.ts';
-import { temporaryDirectory } from '../base/temporary.ts';
-import { openSource } from '../formats/bytes.ts';
-import type { InitrdFault, InitrdScan } from '../formats/initrd.ts';
-import { scanInitrd } from '../formats/initrd.ts';
-import type { InitrdReport } from '../initrd/check.ts';
-import { reportOn } from '../initrd/check.ts';
-import { unpackingNeeds, unpackInitrd } from '../initrd/unpack.ts';
-import { currentMode } from '../sandbox/namespace.ts';
-import { createSandbox } from '../sandbox/sandbox.ts';
-import { missingToolsError, probeTools } from '../sandbox/tools.ts';
-import { formatBytes } from './reporters/format.ts';
+import { runCheck } from './initrd/check.ts';
+import { initrdFile, publishProduct } from './initrd/publish.ts';
+import { initrdOrder } from './initrd/request.ts';
+import { obtainSegments } from './initrd/segments.ts';
 import { reenter } from './session/command-line.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 export const initrdVerb: Verb = {
   name: 'initrd',
-  summary: 'Check an initrd by the rules of the kernel: `initrd check FILE`',
-  doc: `Reads an initrd as the kernel does, archive by archive, and tells what is wrong with it. Exit code 1 if a kernel would
-not start from it.`,
-  words: { usage: 'check FILE', choices: ['check'] },
+  summary: 'Make the initrd of this machine, or check one: `initrd check FILE`',
+  doc: `Makes an initrd for a kernel of this machine out of packages.`,
+  words: { usage: '[check FILE]', choices: ['check'] },
   answers: true,
-  options: [],
-  run: async (context) => {
-    const file = fileToCheck(context);
-    // Programs that unpack what is compressed only run in a sandbox.
-    if (currentMode() === undefined) return reenter(context);
-    const report = await checkInitrd(file, context);
-    context.print(context.options.json ? reportJson(report) : reportText(file, report));
-    return report.faults.some(({ severity }) => severity === 'error') ? 1 : 0;
-  },
+  options: [
+    {
+      name: 'kernel-version',
+      takesValue: true,
+      summary: 'Kernel that the initrd is for; by default the running one',
+    },
+    { name: 'kernel-image', takesValue: true, summary: 'Kernel of the unified kernel image' },
+    { name: 'generic', takesValue: false, summary: 'Modules for common machines, whatever this one is' },
+    { name: 'host', takesValue: false, summary: 'Only modules that this machine needs' },
+    {
+      name: 'host-plus',
+      takesValue: false,
+      summary: 'What this machine needs, and what similar ones do (default)',
+    },
+    {
+      name: 'root',
+      takesValue: true,
+      summary: 'The system that the initrd is for; by default the running one',
+    },
+  ],
+  run: (context) => (context.words.length === 0 ? runInitrd(context) : runCheck(context)),
 };
 
-function fileToCheck({ words }: VerbContext): HostPath {
-  const [action, file, ...more] = words;
-  if (action !== 'check' || file === undefined || more.length > 0)
-    throw new MkimgError('bad-usage', 'mkimg initrd needs to know what to check', {
-      hint: "Write 'mkimg initrd check FILE'.",
-      class: 'usage',
-    });
-  return hostPath(resolve(file));
-}
-
-async function checkInitrd(file: HostPath, context: VerbContext): Promise<InitrdReport> {
-  if (!(await isRegularFile(file)))
-    throw new MkimgError('input-missing', `There is no file ${file}`, {
-      hint: 'Name the initrd to check.',
-      class: 'usage',
-    });
-  const scan = scanFile(file);
-  await using scratch = await temporaryDirectory(tmpdir(), 'mkimg-initrd-');
-  const tools = { kind: 'host' } as const;
-  const versions = hostPath(join(scratch.path, 'tools.json'));
-  const { missing } = await probeTools(unpackingNeeds(scan.segments), tools, versions);
-  if (missing.length > 0) throw missingToolsError(missing, tools);
-  const { events, signal } = context;
-  const sandbox = createSandbox({ mode: currentMode() ?? 'root', tools, events, signal });
-  const request = { initrd: file, segments: scan.segments, scratch: scratch.path, sandbox };
-  using unpacked = await unpackInitrd(request);
-  return reportOn(unpacked, scan.faults);
-}
-
-function scanFile(file: HostPath): InitrdScan {
-  using source = openSource(file);
-  return scanInitrd(source);
-}
-
-function reportJson({ segments, faults, nodes }: InitrdReport): string {
-  return JSON.stringify({ segments, paths: nodes.size, faults }, undefined, 2);
-}
-
-/** A table of segments, the faults, and a verdict. */
-export function reportText(file: HostPath, { segments, faults, nodes }: InitrdReport): string {
-  const rows = [
-    ['offset', 'packed', 'size', 'unpacked', 'paths'],
-    ...segments.map(({ encoding, offset, size, unpacked, paths }) => [
-      ...[String(offset), encoding, formatBytes(size), formatBytes(unpacked), String(paths)],
-    ]),
-  ];
-  const errors = faults.filter(({ severity }) => severity === 'error').length;
-  const verdict =
-    errors === 0
-      ? `${file}: the kernel takes it: ${nodes.size} paths in ${segments.length} archives`
-      : `${file}: ${errors} ${errors === 1 ? 'fault' : 'faults'}`;
-  return [...table(rows), ...faults.map(faultLine), verdict].join('\n');
-}
-
-function table(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
-}
-
-function faultLine({ severity, offset, message }: InitrdFault): string {
-  return `${severity}: ${offset === undefined ? '' : `archive at byte ${offset}: `}${message}`;
+async function runInitrd(context: VerbContext): Promise<number> {
+  const order = initrdOrder(context);
+  const segments = await obtainSegments(order.request, context);
+  if (segments === undefined) return reenter(context);
+  await publishProduct(initrdFile(segments.segments, order.output), order.request.cache, context);
+  return 0;
 }

@@ -1,0 +1,218 @@
+import { constants } from 'node:fs';
+import { copyFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath, StepId } from '../../base/brand.ts';
+import { hostPath, sha256Digest } from '../../base/brand.ts';
+import type { Json } from '../../base/canonical.ts';
+import { isObject } from '../../base/canonical.ts';
+import { isDirectory, makeDirectory } from '../../base/files.ts';
+import { parseEnvironmentFile } from '../../config/environment-file.ts';
+import { hostFiles } from '../../config/files.ts';
+import { parseResolvedPackages } from '../../distro/resolved.ts';
+import { explainFault } from '../../engine/faults.ts';
+import { evaluate } from '../../engine/evaluate.ts';
+import type { Entry } from '../../engine/store.ts';
+import { writeOutline } from '../../initrd/archive.ts';
+import type { RecordedSegment } from '../../initrd/records.ts';
+import { recallSegment, rememberSegment } from '../../initrd/records.ts';
+import type { Segment, SegmentCache } from '../../initrd/segment-cache.ts';
+import { look } from '../../initrd/sightings.ts';
+import { defaultEpoch } from '../../plan/image.ts';
+import { outputSteps } from '../../plan/step.ts';
+import { currentMode } from '../../sandbox/namespace.ts';
+import { productDirectory } from '../product.ts';
+import { withPlaces } from '../session/places.ts';
+import type { BuildSession } from '../session/session.ts';
+import { openBuildSession } from '../session/session.ts';
+import { executeShared } from '../session/shared.ts';
+import { requireTools } from '../session/tool-check.ts';
+import type { FlagAssignment, VerbContext } from '../verb.ts';
+import type { InitrdRequest } from './request.ts';
+
+/** What the configuration of the base says about the modules of the initrd. */
+export interface ModuleSettings {
+  /** KernelInitrdModules=. */
+  readonly patterns: readonly string[];
+  /** SourceDateEpoch=, seconds since 1970. */
+  readonly epoch: number;
+}
+
+export interface BaseSegment {
+  readonly segment: Segment;
+  readonly settings: ModuleSettings;
+}
+
+/** Configuration of the administrator and of packages, later ones win. */
+const configurationDirectories: readonly string[] = [
+  'usr/lib/mkimg-initrd',
+  'usr/local/lib/mkimg-initrd',
+  'run/mkimg-initrd',
+  'etc/mkimg-initrd',
+];
+
+/** Where package managers say what is installed, and where packages come from. */
+const packageState: readonly string[] = [
+  'var/lib/dpkg/status',
+  'usr/lib/sysimage/rpm',
+  'var/lib/rpm',
+  'var/lib/pacman/local',
+  'etc/apt',
+  'etc/os-release',
+  'usr/lib/os-release',
+];
+
+/** The base as it was made before, if nothing that it depends on looks different. */
+export function recallBase(request: InitrdRequest, version: string): BaseSegment | undefined {
+  return baseSegment(recallSegment(request.cache, 'base', identityOf(request, version)));
+}
+
+function baseSegment(recalled: RecordedSegment | undefined): BaseSegment | undefined {
+  if (recalled?.segment === undefined || !isObject(recalled.notes)) return undefined;
+  const { patterns, epoch } = recalled.notes;
+  if (!Array.isArray(patterns) || typeof epoch !== 'number') return undefined;
+  const words = patterns.filter((pattern) => typeof pattern === 'string');
+  return { segment: recalled.segment, settings: { patterns: words, epoch } };
+}
+
+function identityOf({ root, assignments }: InitrdRequest, version: string): Record<string, Json> {
+  return { root, version, settings: assignments.map(({ setting, text }) => [setting, text]) };
+}
+
+export interface BaseScene {
+  readonly request: InitrdRequest;
+  readonly version: string;
+  readonly segments: SegmentCache;
+  readonly context: VerbContext;
+}
+
+/**
+ * Makes the base from packages: the image of the built-in set `initrd` with the machine's own configuration.
+ * @returns undefined where that takes a namespace, which this process is not in
+ */
+export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefined> {
+  const { request, version } = scene;
+  const context = await baseContext(scene);
+  const session = await openBuildSession(context);
+  const watched = [...watchedPaths(request), ...hostInputs(session)];
+  const before = look(watched);
+  const entry = await baseEntry(session, context);
+  if (entry === undefined) return undefined;
+  const segment = await scene.segments.obtain({
+    role: 'base',
+    key: sha256Digest(entry.archive.record.key),
+    write: async (files) => {
+      await copyFile(entry.archive.path, files.file, constants.COPYFILE_FICLONE);
+      await writeOutline(files, context);
+      return { packages: entry.packages };
+    },
+  });
+  const { KernelInitrdModules: patterns, SourceDateEpoch } = session.main.config;
+  const settings = { patterns, epoch: SourceDateEpoch ?? defaultEpoch };
+  const notes = { patterns: [...patterns], epoch: settings.epoch };
+  const identity = identityOf(request, version);
+  await rememberSegment(request.cache, { role: 'base', identity, watched, segment, notes }, before);
+  return { segment, settings };
+}
+
+function watchedPaths({ root }: InitrdRequest): readonly string[] {
+  const ofRoot = [...configurationDirectories, ...packageState].map((path) => join(root, path));
+  return [...ofRoot, join(productDirectory, 'configs/initrd')];
+}
+
+/** Files and directories that steps of the plan take from the machine. */
+function hostInputs({ plan }: BuildSession): readonly string[] {
+  const paths = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(visit);
+    else if (isObject(value)) {
+      if (typeof value['$host'] === 'string') paths.add(value['$host']);
+      Object.values(value).forEach(visit);
+    }
+  };
+  for (const step of plan.steps) visit(step.inputs);
+  return [...paths].sort();
+}
+
+interface BaseEntry {
+  readonly archive: Entry;
+  /** Names and versions. */
+  readonly packages: Json;
+}
+
+/** The engine's result; undefined where steps have to run and this process is not in a namespace. */
+async function baseEntry(session: BuildSession, context: VerbContext): Promise<BaseEntry | undefined> {
+  const outputs = outputSteps(session.plan);
+  const first = await evaluate(session.plan, session.environment, outputs);
+  if (first.needed.length > 0) {
+    try {
+      await requireTools(session, first.needed);
+      if (currentMode() === undefined) return undefined;
+      await executeShared(session.plan, { session, context }, outputs);
+    } catch (error) {
+      throw withPlaces(await explainFault(error, session.environment.store.layout.root), session.images);
+    }
+  }
+  const { statuses } = first.needed.length > 0 ? await evaluate(session.plan, session.environment) : first;
+  const entryOf = async (id: StepId | undefined): Promise<Entry | undefined> => {
+    const status = id === undefined ? undefined : statuses.get(id);
+    return status?.state === 'hit' ? session.environment.store.find(status.key) : undefined;
+  };
+  const archive = await entryOf(outputs[0]);
+  if (archive === undefined) throw new Error('internal: the base was made but is not in the store');
+  const resolving = session.plan.steps.find(
+    ({ id, kind }) => kind === 'resolve-packages' && !id.startsWith('tools/'),
+  );
+  return { archive, packages: await packagesOf(await entryOf(resolving?.id)) };
+}
+
+async function packagesOf(entry: Entry | undefined): Promise<Json> {
+  if (entry === undefined) return [];
+  const { packages } = parseResolvedPackages(await readFile(entry.path, 'utf8'));
+  return packages.map(({ name, version, architecture, sha256 }) => ({ name, version, architecture, sha256 }));
+}
+
+/** The project of the base: no directory of the user's, but settings and directories to include, in this order. */
+async function baseContext({ request, context }: BaseScene): Promise<VerbContext> {
+  const { root, cache, assignments } = request;
+  const directory = hostPath(join(cache, 'project'));
+  await makeDirectory(directory, 0o700);
+  const includes: string[] = ['mkimg-initrd'];
+  for (const path of configurationDirectories) {
+    const own = join(root, path);
+    if (await isDirectory(own)) includes.push(own);
+  }
+  const settings: (readonly [setting: string, text: string])[] = [
+    ...includes.map((path) => ['Include', path] as const),
+    ['CacheDirectory', join(cache, '..')],
+    ['Format', 'cpio'],
+    ['Output', 'initrd'],
+    ['OutputDirectory', directory],
+    ...systemSettings(root),
+  ];
+  const own = settings.map(([setting, text]): FlagAssignment => ({
+    setting,
+    text,
+    flag: `${setting}=${text}`,
+  }));
+  return {
+    ...context,
+    assignments: [...own, ...assignments],
+    options: { ...context.options, directory, force: 0, extra: {} },
+    rest: [],
+  };
+}
+
+/** Distribution and release of the system, from os-release(5). */
+function systemSettings(root: HostPath): readonly (readonly [string, string])[] {
+  const path = ['etc/os-release', 'usr/lib/os-release']
+    .map((name) => hostPath(join(root, name)))
+    .find((file) => hostFiles.stat(file) !== undefined);
+  if (path === undefined) return [];
+  const { variables } = parseEnvironmentFile(path, hostFiles.read(path));
+  const { ID: distribution, VERSION_CODENAME: codename, VERSION_ID: number } = variables;
+  const release = codename ?? number;
+  return [
+    ...(distribution === undefined ? [] : [['Distribution', distribution] as const]),
+    ...(release === undefined ? [] : [['Release', release] as const]),
+  ];
+}

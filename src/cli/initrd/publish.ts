@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { lstat, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
+import { digestJson } from '../../base/canonical.ts';
+import { isErrno, MkimgError } from '../../base/errors.ts';
+import { isDirectory, makeDirectory, syncDirectory, writeCacheFile } from '../../base/files.ts';
+import { openSource } from '../../formats/bytes.ts';
+import { scanInitrd } from '../../formats/initrd.ts';
+import { joinSegments, layOut } from '../../initrd/join.ts';
+import type { Segment } from '../../initrd/segment-cache.ts';
+import { glance, isSameSight } from '../../initrd/sightings.ts';
+import type { Sightings } from '../../initrd/sightings.ts';
+import { requireSpace } from '../../initrd/space.ts';
+import { verifySegments } from '../../initrd/verify.ts';
+import type { VerbContext } from '../verb.ts';
+
+/** Something that is put together out of segments and then stands in one place. */
+export interface Product {
+  readonly path: HostPath;
+  /** Everything that decides what it is; the same means that it need not be made again. */
+  readonly identity: readonly string[];
+  /** Bytes that it will take at its place. */
+  readonly bytes: number;
+  /** Makes it under another name beside its place. */
+  readonly make: (temporary: HostPath) => Promise<void>;
+}
+
+/** What is known of a product that was put in its place. */
+interface ProductRecord {
+  readonly identity: readonly string[];
+  readonly file: Sightings;
+}
+
+/**
+ * Puts a product in its place, complete or not at all; the one before stays until then. Nothing is done when it is there
+ * already, made of the same and untouched.
+ */
+export async function publishProduct(
+  product: Product,
+  cache: HostPath,
+  { events, options }: Pick<VerbContext, 'events' | 'options'>,
+): Promise<void> {
+  const { path, identity, bytes } = product;
+  const record = join(cache, 'records', `output-${digestJson(path)}.json`);
+  const isCurrent = options.force === 0 && isAsRecorded(record, product);
+  if (!isCurrent) {
+    if (!(await isDirectory(dirname(path)))) throw noDirectory(path);
+    await requireSpace(dirname(path), bytes);
+    await replace(product);
+    await makeDirectory(dirname(record), 0o700);
+    const written: ProductRecord = { identity, file: glance([path]) };
+    await writeCacheFile(record, `${JSON.stringify(written)}\n`, 0o600);
+  }
+  const { size } = await lstat(path);
+  const state = isCurrent ? 'unchanged' : 'built';
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  events.emit({ type: 'artifact', name, path, bytes: size, state });
+}
+
+function noDirectory(path: HostPath): MkimgError {
+  return new MkimgError('output-not-writable', `There is no directory ${dirname(path)}`, {
+    hint: 'Make it, or name another place with --output.',
+    class: 'usage',
+  });
+}
+
+function isAsRecorded(file: string, { path, identity }: Product): boolean {
+  try {
+    const record = JSON.parse(readFileSync(file, 'utf8')) as ProductRecord;
+    const isSame = JSON.stringify(record.identity) === JSON.stringify(identity);
+    return isSame && isSameSight(record.file, glance([path]));
+  } catch (error) {
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+async function replace({ path, make }: Product): Promise<void> {
+  const temporary = hostPath(`${path}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await make(temporary);
+    await makeWay(path, temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    if (isErrno(error, 'ENOSPC', 'EDQUOT')) throw fullDisk(path);
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** A directory does not replace another one that holds something. */
+async function makeWay(path: HostPath, temporary: HostPath): Promise<void> {
+  if (!(await isDirectory(temporary)) || !(await isDirectory(path))) return;
+  const aside = `${temporary}.old`;
+  await rename(path, aside);
+  await rm(aside, { recursive: true });
+}
+
+function fullDisk(path: HostPath): MkimgError {
+  return new MkimgError('disk-full', `No space left on the file system of ${dirname(path)}`, {
+    hint: 'Remove kernels that are no longer needed. What is there was not changed.',
+  });
+}
+
+/** The initrd as one file. */
+export function initrdFile(segments: readonly Segment[], path: HostPath): Product {
+  return {
+    path,
+    identity: segments.map(({ sha256 }) => sha256),
+    bytes: layOut(segments.map(({ bytes }) => bytes)).size,
+    make: (temporary) => writeInitrd(segments, temporary),
+  };
+}
+
+/**
+ * Joins the segments into a new file, and reads it as the kernel would before anybody can boot it.
+ * @throws MkimgError `bad-initrd`
+ */
+export async function writeInitrd(segments: readonly Segment[], target: HostPath): Promise<void> {
+  await verifySegments(segments);
+  await joinSegments(segments, target);
+  using source = openSource(target);
+  const { faults } = scanInitrd(source);
+  const [fault] = faults.filter(({ severity }) => severity === 'error');
+  if (fault !== undefined)
+    throw new MkimgError('bad-initrd', `${target} is no sound initrd: ${fault.message}`);
+}

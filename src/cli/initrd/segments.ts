@@ -1,0 +1,240 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Sha256 } from '../../base/brand.ts';
+import type { Json } from '../../base/canonical.ts';
+import { digestJson, sha256 } from '../../base/canonical.ts';
+import { Resources } from '../../base/disposal.ts';
+import { MkimgError } from '../../base/errors.ts';
+import { isDirectory, readTextIfExists } from '../../base/files.ts';
+import { acquireLock } from '../../engine/lock.ts';
+import { unpackedFile, writeSegment } from '../../initrd/archive.ts';
+import { hostFileEntries, readHostFiles, watchedHostFiles } from '../../initrd/host-files.ts';
+import type { Processor } from '../../initrd/microcode.ts';
+import {
+  microcodeDirectories,
+  microcodeEntries,
+  microcodeFiles,
+  parseProcessor,
+} from '../../initrd/microcode.ts';
+import { planModules, watchedModuleFiles } from '../../initrd/modules.ts';
+import { recallSegment, rememberSegment } from '../../initrd/records.ts';
+import type {
+  Segment,
+  SegmentCache,
+  SegmentDraft,
+  SegmentFiles,
+  SegmentRole,
+} from '../../initrd/segment-cache.ts';
+import { openSegmentCache } from '../../initrd/segment-cache.ts';
+import { look } from '../../initrd/sightings.ts';
+import { defaultEpoch } from '../../plan/image.ts';
+import type { VerbContext } from '../verb.ts';
+import { productVersion } from '../version.ts';
+import type { BaseSegment, ModuleSettings } from './base.ts';
+import { makeBase, recallBase } from './base.ts';
+import type { InitrdRequest } from './request.ts';
+
+/** The parts of an initrd in the order of the kernel, and how many of them had to be made. */
+export interface InitrdSegments {
+  readonly segments: readonly Segment[];
+  readonly made: number;
+}
+
+interface Scene {
+  readonly request: InitrdRequest;
+  readonly version: string;
+  readonly context: VerbContext;
+  readonly cache: () => Promise<SegmentCache>;
+}
+
+/** One part: what is watched for it, and how it is made. */
+interface Part {
+  readonly role: SegmentRole;
+  readonly identity: { readonly [name: string]: Json };
+  readonly watched: readonly string[];
+  /** undefined: there is nothing to put into it. */
+  draft(): Promise<SegmentDraft | undefined>;
+}
+
+/**
+ * Brings all parts up to date. A part of which nothing looks different is taken as it is; the base alone needs the engine.
+ * @returns undefined where the base takes a namespace, which this process is not in
+ */
+export async function obtainSegments(
+  request: InitrdRequest,
+  context: VerbContext,
+): Promise<InitrdSegments | undefined> {
+  await using held = new Resources();
+  let opened: Promise<SegmentCache> | undefined;
+  const version = await productVersion();
+  const scene: Scene = {
+    ...{ request, version, context },
+    cache: () => (opened ??= openLocked(held, request, context)),
+  };
+  const kept = context.options.force > 0 ? undefined : recallBase(request, version);
+  const base = kept ?? (await makeBase({ request, version, segments: await scene.cache(), context }));
+  if (base === undefined) return undefined;
+  const parts = await otherParts(scene, base.settings);
+  const others: (Obtained | undefined)[] = [];
+  for (const part of parts) others.push(await obtainPart(part, scene));
+  return inOrder(base, kept === undefined, others);
+}
+
+/** Of two calls that have something to make, the second waits and then finds it made. */
+async function openLocked(
+  held: Resources,
+  { cache }: InitrdRequest,
+  { events, signal }: VerbContext,
+): Promise<SegmentCache> {
+  const segments = await openSegmentCache(cache);
+  const lock = await acquireLock(join(cache, 'lock'), {
+    signal,
+    onWait: (pid) => {
+      const message = `Waiting for another mkimg (process ${pid}) that makes an initrd`;
+      events.emit({ type: 'note', level: 'info', code: 'waiting', message });
+    },
+  });
+  held.use(lock);
+  return segments;
+}
+
+function inOrder(
+  { segment }: BaseSegment,
+  isNew: boolean,
+  others: readonly (Obtained | undefined)[],
+): InitrdSegments {
+  const all = [{ segment, isNew }, ...others.filter((other) => other !== undefined)];
+  const order: readonly SegmentRole[] = ['microcode', 'base', 'modules', 'host'];
+  const segments = all.map((obtained) => obtained.segment);
+  return {
+    segments: segments.sort((left, right) => order.indexOf(left.role) - order.indexOf(right.role)),
+    made: all.filter((obtained) => obtained.isNew).length,
+  };
+}
+
+interface Obtained {
+  readonly segment: Segment;
+  readonly isNew: boolean;
+}
+
+async function obtainPart(
+  part: Part,
+  { request, version, context, cache }: Scene,
+): Promise<Obtained | undefined> {
+  const { role, watched } = part;
+  const identity = { ...part.identity, version };
+  const recalled = context.options.force > 0 ? undefined : recallSegment(request.cache, role, identity);
+  if (recalled !== undefined) return recalled.segment && { segment: recalled.segment, isNew: false };
+  const before = look(watched);
+  const draft = await part.draft();
+  const segment = draft && (await (await cache()).obtain(draft));
+  const record = { role, identity, watched, segment, notes: null };
+  await rememberSegment(request.cache, record, before);
+  return segment && { segment, isNew: true };
+}
+
+async function otherParts(scene: Scene, settings: ModuleSettings): Promise<readonly Part[]> {
+  return [await microcodePart(scene), modulesPart(scene, settings), hostPart(scene)];
+}
+
+async function microcodePart({ request, context }: Scene): Promise<Part> {
+  const { root, mode, cache } = request;
+  const processor = mode === 'generic' ? undefined : await ownProcessor();
+  // A machine of another architecture has none, and needs none.
+  const wants = mode === 'generic' || processor !== undefined;
+  return {
+    role: 'microcode',
+    identity: { root, processor: processor === undefined ? wants : { ...processor } },
+    watched: microcodeDirectories.map((directory) => join(root, directory)),
+    draft: async () => {
+      const files = wants ? await microcodeFiles(root, processor) : [];
+      if (files.length === 0) return undefined;
+      const unpack = (file: Parameters<typeof unpackedFile>[0]): Promise<Buffer> =>
+        unpackedFile(file, cache, context);
+      const entries = await microcodeEntries(files, { epoch: defaultEpoch, unpack });
+      const content = { files: files.map(({ path }) => path) };
+      return draftOf(
+        { role: 'microcode', key: await filesKey(files.map(({ path }) => path)), content },
+        (files) => writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),
+      );
+    },
+  };
+}
+
+async function ownProcessor(): Promise<Processor | undefined> {
+  return parseProcessor((await readTextIfExists('/proc/cpuinfo')) ?? '');
+}
+
+async function filesKey(paths: readonly string[]): Promise<Sha256> {
+  const digests = await Promise.all(paths.map(async (path) => [path, sha256(await readFile(path))]));
+  return digestJson(digests);
+}
+
+function modulesPart({ request, context }: Scene, { patterns, epoch }: ModuleSettings): Part {
+  const { root, kernelVersion: version, mode } = request;
+  return {
+    role: 'modules',
+    identity: { root, mode, kernel: version, patterns, epoch },
+    watched: watchedModuleFiles(version).map((path) => join(root, path)),
+    draft: async () => {
+      if (!(await isDirectory(join(root, 'usr/lib/modules', version)))) throw noKernel(root, version);
+      const plan = await planModules({ root, version, patterns, epoch });
+      return draftOf({ role: 'modules', key: plan.key, content: plan.content }, (files) =>
+        writeSegment({ entries: plan.entries, epoch, compress: plan.compress }, files, context),
+      );
+    },
+  };
+}
+
+function noKernel(root: string, version: string): MkimgError {
+  return new MkimgError(
+    'kernel-not-installed',
+    `There is no kernel ${version} in ${join(root, 'usr/lib/modules')}.`,
+    {
+      hint: 'Name an installed one with --kernel-version.',
+      class: 'usage',
+    },
+  );
+}
+
+function hostPart({ request, context }: Scene): Part {
+  const { root, profiles } = request;
+  return {
+    role: 'host',
+    identity: { root, profiles },
+    watched: watchedHostFiles(profiles).map((path) => join(root, path)),
+    draft: async () => {
+      const host = await readHostFiles(root, profiles);
+      for (const path of host.missing) noteMissing(path, context);
+      if (host.files.size === 0) return undefined;
+      const entries = hostFileEntries(host, defaultEpoch);
+      const digests = [...host.files].map(([path, content]) => [path, sha256(content)]);
+      const content = { files: [...host.files.keys()], secrets: host.secrets };
+      return draftOf(
+        { role: 'host', key: digestJson({ digests, secrets: host.secrets }), content },
+        (files) => writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),
+      );
+    },
+  };
+}
+
+function noteMissing(path: string, { events }: VerbContext): void {
+  events.emit({
+    ...{ type: 'note', level: 'warning', code: 'key-file-missing' },
+    message: `crypttab names ${path}, which is not there: the initrd will ask for the passphrase`,
+  });
+}
+
+function draftOf(
+  { role, key, content }: { readonly role: SegmentRole; readonly key: Sha256; readonly content: Json },
+  write: (files: SegmentFiles) => Promise<void>,
+): SegmentDraft {
+  return {
+    role,
+    key,
+    write: async (files) => {
+      await write(files);
+      return content;
+    },
+  };
+}

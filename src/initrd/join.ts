@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { HostPath } from '../base/brand.ts';
+import { MkimgError } from '../base/errors.ts';
+import { paddingOf } from '../formats/newc.ts';
+import type { Segment } from './segment-cache.ts';
+
+/** Where an uncompressed archive may begin, after a compressed one too (init/initramfs.c). */
+const alignment = 4;
+
+/** Where each segment begins in the initrd, and how long the whole is. */
+export function layOut(sizes: readonly number[]): {
+  readonly offsets: readonly number[];
+  readonly size: number;
+} {
+  const offsets: number[] = [];
+  let end = 0;
+  for (const size of sizes) {
+    const start = end + paddingOf(end, alignment);
+    offsets.push(start);
+    end = start + size;
+  }
+  return { offsets, size: end };
+}
+
+/**
+ * Writes segments one after the other into a new file that only its owner may read, and waits until it is on the disk.
+ * @throws MkimgError `bad-segment` when one is not what it was when it was made
+ */
+export async function joinSegments(segments: readonly Segment[], target: HostPath): Promise<number> {
+  const { offsets, size } = layOut(segments.map(({ bytes }) => bytes));
+  await using output = await open(target, 'wx', 0o600);
+  for (const [index, segment] of segments.entries()) {
+    await using input = await open(segment.path, 'r');
+    const hash = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    let position = offsets[index] ?? 0;
+    for (;;) {
+      const { bytesRead } = await input.read(buffer, 0, buffer.length, null);
+      if (bytesRead === 0) break;
+      hash.update(buffer.subarray(0, bytesRead));
+      await writeFully(output, buffer.subarray(0, bytesRead), position);
+      position += bytesRead;
+    }
+    if (hash.digest('hex') !== segment.sha256)
+      throw new MkimgError('bad-segment', `The cached segment ${segment.path} is damaged.`, {
+        hint: 'Run mkimg initrd again: it makes a damaged segment anew.',
+      });
+  }
+  await output.sync();
+  return size;
+}
+
+async function writeFully(
+  output: Awaited<ReturnType<typeof open>>,
+  data: Buffer,
+  position: number,
+): Promise<void> {
+  for (let done = 0; done < data.length;) {
+    const { bytesWritten } = await output.write(data, done, data.length - done, position + done);
+    done += bytesWritten;
+  }
+}
