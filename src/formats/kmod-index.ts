@@ -12,10 +12,10 @@ export interface KmodIndexEntry {
   readonly priority: number;
 }
 
-const magic = 0xb007f457;
+export const kmodIndexMagic = 0xb007f457;
 const version = 0x0002_0001;
-const headerSize = 12;
-const flags = { prefix: 0x8000_0000, values: 0x4000_0000, children: 0x2000_0000 } as const;
+export const kmodIndexHeaderSize = 12;
+export const kmodIndexFlags = { prefix: 0x8000_0000, values: 0x4000_0000, children: 0x2000_0000 } as const;
 
 interface Value {
   readonly value: string;
@@ -32,9 +32,9 @@ interface Node {
 export function writeKmodIndex(entries: Iterable<KmodIndexEntry>): Buffer {
   const root: Node = emptyNode('');
   for (const entry of entries) insert(root, entry);
-  const parts: Buffer[] = [Buffer.alloc(headerSize)];
-  const rootOffset = placeNode(root, parts, headerSize);
-  parts[0]?.writeUInt32BE(magic, 0);
+  const parts: Buffer[] = [Buffer.alloc(kmodIndexHeaderSize)];
+  const rootOffset = placeNode(root, parts, kmodIndexHeaderSize);
+  parts[0]?.writeUInt32BE(kmodIndexMagic, 0);
   parts[0]?.writeUInt32BE(version, 4);
   parts[0]?.writeUInt32BE(rootOffset.flagged, 8);
   return Buffer.concat(parts);
@@ -107,9 +107,9 @@ function placeNode(
     end = placed.end;
   }
   let flagged = start;
-  if (prefix.length > 0) flagged += flags.prefix;
-  if (values.length > 0) flagged += flags.values;
-  if (table.length > 0) flagged += flags.children;
+  if (prefix.length > 0) flagged += kmodIndexFlags.prefix;
+  if (values.length > 0) flagged += kmodIndexFlags.values;
+  if (table.length > 0) flagged += kmodIndexFlags.children;
   return { flagged, end };
 }
 

@@ -15,6 +15,11 @@ export interface KernelModule {
 export const compressionSuffixes = ['.xz', '.zst', '.gz'] as const;
 export type CompressionSuffix = (typeof compressionSuffixes)[number];
 
+/** How a module or firmware file is compressed; undefined for one that is not. */
+export function compressionSuffixOf(path: string): CompressionSuffix | undefined {
+  return compressionSuffixes.find((suffix) => path.endsWith(suffix));
+}
+
 /** Name that modprobe and the kernel use: no directory, no suffix, `_` for `-`. */
 export function moduleName(path: string): string {
   return modulePathWithoutSuffix(path)
@@ -98,7 +103,11 @@ export function parseBuiltinModinfo(text: string): ReadonlyMap<string, readonly 
  */
 export function readModinfo(module: Buffer): readonly ModinfoField[] {
   const section = elfSection(module, '.modinfo');
-  if (section === undefined) return [];
+  return section === undefined ? [] : modinfoFields(section);
+}
+
+/** The fields of a `.modinfo` section: NUL-separated `KEY=VALUE`. */
+export function modinfoFields(section: Buffer): readonly ModinfoField[] {
   return section
     .toString('utf8')
     .split('\0')

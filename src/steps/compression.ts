@@ -48,7 +48,7 @@ export function compressionRun(
 /** Compresses a file into a new one. */
 export async function compressFile(
   { source, target, compression }: { source: HostPath; target: HostPath; compression: ActiveCompression },
-  context: BuildContext,
+  context: Pick<BuildContext, 'sandbox'>,
 ): Promise<void> {
   await context.sandbox.run({
     ...compressionRun(compression, source),

@@ -6,7 +6,8 @@ import type { Json } from '../base/canonical.ts';
 import { byBytes } from '../base/canonical.ts';
 import { compressionSuffixes, firmwareNames, parseBuiltinModinfo } from '../formats/kmod.ts';
 import { reducedIndexes } from './kernel-modules/reduced-indexes.ts';
-import type { ModuleReason, SelectedModule } from './kernel-modules/select.ts';
+import type { SelectedModule } from './kernel-modules/closure.ts';
+import { reasonText } from './kernel-modules/closure.ts';
 import { selectModules } from './kernel-modules/select.ts';
 import type { SegmentItem } from './kernel-modules/segment.ts';
 import { segmentEntries } from './kernel-modules/segment.ts';
@@ -17,7 +18,7 @@ import { writeArchive } from './archive-file.ts';
 import { compressionSuffix, compressionTools } from './compression.ts';
 import type { BuildContext, FileStep } from './implementation.ts';
 import { firmwareByModule, modinfoTools } from './kernel-modules/firmware-names.ts';
-import { firmwareItems, hasFirmware } from './kernel-modules/firmware.ts';
+import { firmwareOf } from './kernel-modules/firmware.ts';
 import type { ModuleFile } from './kernel-modules/module-files.ts';
 import { moduleFiles } from './kernel-modules/module-files.ts';
 import { moduleIndexes, readBuiltinIndexes, readDepmodTexts } from './kernel-modules/read-indexes.ts';
@@ -29,7 +30,7 @@ import { moduleDirectory, moduleVersions } from './kernels.ts';
  */
 export const packKernelModules: FileStep<'pack-kernel-modules'> = {
   output: 'files',
-  version: 1,
+  version: 2,
   memory: 512 << 20,
   tools: [...compressionTools, ...modinfoTools],
   async run({ tree: { root }, modules, compression, epoch }, target, context) {
@@ -124,7 +125,8 @@ async function addFirmware(
   { tree, version, files, items, builtin }: FirmwareRequest,
   context: BuildContext,
 ): Promise<Readonly<Record<string, string>>> {
-  if (!(await hasFirmware(tree))) return {};
+  const firmware = firmwareOf(tree.root, version);
+  if (!firmware.isThere) return {};
   const wanted = new Map<string, string>();
   const modinfo = parseBuiltinModinfo(builtin.get('modules.builtin.modinfo')?.toString() ?? '');
   const names = [
@@ -134,7 +136,7 @@ async function addFirmware(
   for (const [module, list] of names) for (const name of list) wanted.set(name, wanted.get(name) ?? module);
   const found: Record<string, string> = {};
   for (const [name, module] of [...wanted].sort(([left], [right]) => byBytes(left, right))) {
-    for (const [path, item] of await firmwareItems(tree, version, name)) {
+    for (const [path, item] of firmware.items(name)) {
       items.set(path, item);
       found[path] = module;
     }
@@ -143,9 +145,7 @@ async function addFirmware(
 }
 
 function reasonTable(selected: readonly SelectedModule[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(selected.map(({ module, reason }) => [module.path, reasonText(reason)]));
-}
-
-function reasonText(reason: ModuleReason): string {
-  return reason.kind === 'pattern' ? `pattern ${reason.pattern}` : `${reason.kind} of ${reason.of}`;
+  return Object.fromEntries(
+    selected.map(({ module, reasons }) => [module.path, reasons.map(reasonText).join('; ')]),
+  );
 }

@@ -1,88 +1,86 @@
-import { constants } from 'node:fs';
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { allOf } from '../../base/concurrency.ts';
 import { MkimgError } from '../../base/errors.ts';
-import type { CompressionSuffix } from '../../formats/kmod.ts';
-import { compressionSuffixes, firmwareNames, readModinfo } from '../../formats/kmod.ts';
+import { compressionSuffixOf, firmwareNames, readModinfo } from '../../formats/kmod.ts';
+import { isReadInProcess, readModuleInfo } from '../../formats/module-info.ts';
 import type { RunRequest } from '../../sandbox/types.ts';
 import type { BuildContext, ToolNeed } from '../implementation.ts';
 import type { ModuleFile } from './module-files.ts';
 
 /** Programs that may be needed to look into modules. */
 export const modinfoTools: readonly ToolNeed[] = [
-  { tool: 'xz', reason: 'reading kernel modules compressed with xz' },
   { tool: 'zstd', reason: 'reading kernel modules compressed with zstd' },
-  { tool: 'gzip', reason: 'reading kernel modules compressed with gzip' },
 ];
 
+/** What looking into modules takes: scratch space and a way to start programs. */
+export type ModinfoContext = Pick<BuildContext, 'work' | 'sandbox' | 'jobs'>;
+
 /**
- * Firmware files that modules ask for: module name to names below /usr/lib/firmware, which may be patterns. Compressed
- * modules are unpacked in the scratch directory, a few programs at a time and not one for each module.
+ * Firmware files that modules ask for: module name to names below /usr/lib/firmware, which may be patterns. Most modules
+ * are read by this process; those compressed with zstd are unpacked in the scratch directory, a few programs at a time and
+ * not one for each module.
+ * @throws MkimgError `bad-module` when a module is damaged or compressed in an unknown way.
  */
 export async function firmwareByModule(
   files: readonly ModuleFile[],
-  context: BuildContext,
+  context: ModinfoContext,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
+  const names = new Map<string, readonly string[]>();
+  const packed: ModuleFile[] = [];
+  for (const file of files) {
+    if (isReadInProcess(compressionSuffixOf(file.path)))
+      names.set(file.module.name, firmwareWanted(file, file.path));
+    else packed.push(file);
+  }
+  if (packed.length === 0) return names;
   const scratch = hostPath(join(context.work, 'modules'));
   await mkdir(scratch);
   try {
-    const plain = await unpackedFiles(files, { ...context, work: scratch });
-    const names = new Map<string, readonly string[]>();
-    for (const { module } of files) {
-      const path = plain.get(module.name);
-      if (path !== undefined) names.set(module.name, await firmwareOf(path, module.path));
-    }
+    await unpackInto(scratch, packed, context);
+    for (const file of packed)
+      names.set(file.module.name, firmwareWanted(file, join(scratch, `${file.module.name}.ko`)));
     return names;
   } finally {
     await rm(scratch, { recursive: true });
   }
 }
 
-async function firmwareOf(file: string, modulePath: string): Promise<readonly string[]> {
+function firmwareWanted({ module }: ModuleFile, file: string): readonly string[] {
   try {
-    return firmwareNames(readModinfo(await readFile(file)));
+    const content = readFileSync(file);
+    return firmwareNames(readModuleInfo(file, content) ?? readModinfo(content));
   } catch (error) {
     if (!(error instanceof MkimgError)) throw error;
-    throw new MkimgError('bad-module', `Kernel module ${modulePath} is damaged: ${error.message}.`, {
+    throw new MkimgError('bad-module', `Kernel module ${module.path} cannot be read: ${error.message}.`, {
       cause: error,
+      hint: 'It is damaged, or compressed in a way that mkimg does not know (xz, zstd and gzip it does).',
     });
   }
 }
 
-/** Module name to a file with the uncompressed module. */
-async function unpackedFiles(
+/** Puts each module as `NAME.ko` into a directory. */
+async function unpackInto(
+  directory: HostPath,
   files: readonly ModuleFile[],
-  context: BuildContext,
-): Promise<ReadonlyMap<string, string>> {
-  const paths = new Map<string, string>();
-  const runs: RunRequest[] = [];
-  for (const file of files) {
-    if (suffixOf(file) === undefined) paths.set(file.module.name, file.path);
-  }
-  for (const suffix of compressionSuffixes) {
-    const packed = files.filter((file) => suffixOf(file) === suffix);
-    for (const file of packed) {
-      const copy = join(context.work, `${file.module.name}.ko`);
-      await copyFile(file.path, copy + suffix, constants.COPYFILE_FICLONE);
-      paths.set(file.module.name, copy);
-    }
-    for (const group of groups(packed, context.jobs))
-      runs.push(
-        unpackRun(
-          suffix,
-          group.map((file) => `./${file.module.name}.ko${suffix}`),
-        ),
-      );
-  }
-  const mounts = [{ source: context.work, target: '/modules', mode: 'rw' as const }];
-  await allOf(runs.map((run) => () => context.sandbox.run({ ...run, mounts, workingDirectory: '/modules' })));
-  return paths;
+  { sandbox, jobs }: ModinfoContext,
+): Promise<void> {
+  for (const { module, path } of files)
+    await copyFile(path, join(directory, `${module.name}.ko.zst`), constants.COPYFILE_FICLONE);
+  const mounts = [{ source: directory, target: '/modules', mode: 'rw' as const }];
+  const runs = groups(files, jobs).map((group) => () => {
+    const run = unpackRun(group.map(({ module }) => `./${module.name}.ko.zst`));
+    return sandbox.run({ ...run, mounts, workingDirectory: '/modules' });
+  });
+  await allOf(runs);
 }
 
-function suffixOf({ module }: ModuleFile): CompressionSuffix | undefined {
-  return compressionSuffixes.find((suffix) => module.path.endsWith(suffix));
+/** Unpacks files in place: `a.ko.zst` becomes `a.ko`. */
+export function unpackRun(names: readonly string[]): RunRequest {
+  return { tool: 'zstd', argv: ['-q', '-d', '--rm', '--', ...names], purpose: 'reading kernel modules' };
 }
 
 /** Shares by size, so that the programs end at about the same time. */
@@ -94,17 +92,4 @@ function groups(files: readonly ModuleFile[], count: number): readonly (readonly
     smallest.files.push(file);
   }
   return shares.map((share) => share.files).filter((share) => share.length > 0);
-}
-
-/** Unpacks files in place: `a.ko.xz` becomes `a.ko`. */
-export function unpackRun(suffix: CompressionSuffix, names: readonly string[]): RunRequest {
-  const purpose = 'reading kernel modules';
-  switch (suffix) {
-    case '.xz':
-      return { tool: 'xz', argv: ['-q', '-d', '--', ...names], purpose };
-    case '.zst':
-      return { tool: 'zstd', argv: ['-q', '-d', '--rm', '--', ...names], purpose };
-    case '.gz':
-      return { tool: 'gzip', argv: ['-q', '-d', '--', ...names], purpose };
-  }
 }

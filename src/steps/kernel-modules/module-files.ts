@@ -14,6 +14,8 @@ export interface ModuleFile {
   readonly size: number;
   /** Seconds since 1970. */
   readonly mtime: number;
+  /** Tells this state of the file from any other: inode, time of its last change. */
+  readonly changed: string;
 }
 
 /**
@@ -46,7 +48,13 @@ export async function moduleFiles(
           hint: 'depmod must run after modules were removed or replaced.',
         },
       );
-    files.push({ module, path: file, size: stats.size, mtime: Math.floor(stats.mtimeMs / 1000) });
+    files.push({
+      module,
+      path: file,
+      size: stats.size,
+      mtime: Math.floor(stats.mtimeMs / 1000),
+      changed: `${stats.ino}-${stats.mtimeMs}-${stats.ctimeMs}`,
+    });
   }
   return files;
 }

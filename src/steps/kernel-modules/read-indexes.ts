@@ -4,7 +4,7 @@ import { MkimgError } from '../../base/errors.ts';
 import { parseModulesDep, parsePlainAliases, parseRelations } from '../../formats/kmod.ts';
 import type { DepmodTexts } from './reduced-indexes.ts';
 import { builtinIndexes, depmodTexts } from './reduced-indexes.ts';
-import type { ModuleIndexes } from './select.ts';
+import type { ModuleIndexes } from './closure.ts';
 import type { Tree } from '../../sandbox/tree.ts';
 import { moduleDirectory } from '../kernels.ts';
 
@@ -22,16 +22,23 @@ export async function readDepmodTexts(tree: Tree, version: string): Promise<Depm
     const text = await tree.readText(treePath(`${directory}/${name}`));
     texts[name] = text ?? '';
     if (name !== 'modules.dep' || text !== undefined) continue;
-    if ((await tree.type(treePath(`${directory}/kernel`))) === 'directory')
-      throw new MkimgError(
-        'no-module-index',
-        `Kernel ${version} has modules but no /${directory}/modules.dep.`,
-        {
-          hint: 'A script or RemoveFiles= may have removed it; depmod makes it.',
-        },
-      );
+    if ((await tree.type(treePath(`${directory}/kernel`))) === 'directory') throw noModuleIndex(version);
   }
   return texts;
+}
+
+/** A kernel has modules, but nothing says what they are and need. */
+export function noModuleIndex(version: string): MkimgError {
+  return new MkimgError(
+    'no-module-index',
+    `Kernel ${version} has modules but no /${moduleDirectory(version)}/modules.dep.`,
+    {
+      hint:
+        'depmod makes it: run `depmod ' +
+        version +
+        '`, or look for what removed it (a script, RemoveFiles=).',
+    },
+  );
 }
 
 /** Indexes of what is built into the kernel, as they are. */
@@ -45,10 +52,11 @@ export async function readBuiltinIndexes(tree: Tree, version: string): Promise<R
 }
 
 export function moduleIndexes(texts: DepmodTexts): ModuleIndexes {
+  const aliases = parsePlainAliases(texts['modules.alias']);
   return {
     modules: parseModulesDep(texts['modules.dep']),
     softdeps: parseRelations(texts['modules.softdep']),
     weakdeps: parseRelations(texts['modules.weakdep']),
-    aliases: parsePlainAliases(texts['modules.alias']),
+    namesByAlias: (alias) => aliases.get(alias.replaceAll('-', '_')) ?? [],
   };
 }

@@ -58,6 +58,13 @@ export function reducedIndexes(
   ]);
 }
 
+/** The binary form of a whole modules.alias. */
+export function aliasIndex(text: string): Buffer {
+  const values = new Set(lines(text).map((line) => moduleName(line.split(' ')[2] ?? '')));
+  const places = new Map([...values].map((name, place) => [name, place]));
+  return writeKmodIndex(aliasEntries(text, places, normalizedAlias));
+}
+
 function dependencyEntries(dependencies: readonly string[]): readonly KmodIndexEntry[] {
   return dependencies
     .map((line, priority) => ({ key: moduleName(pathOf(line)), value: line, priority }))

@@ -273,6 +273,7 @@ describe('pack-kernel-modules', () => {
       path: root,
       size: 1,
       mtime: 0,
+      changed: '',
     });
     const compression = { algorithm: 'zstd', level: 15 } as const;
     expect(adaptedCompression(compression, [file('a.ko.xz')])).toEqual({ algorithm: 'zstd', level: 3 });
@@ -281,14 +282,9 @@ describe('pack-kernel-modules', () => {
   });
 
   it('unpacks many modules with one program', () => {
-    expect(unpackRun('.xz', ['./a', './b'])).toMatchObject({
-      tool: 'xz',
-      argv: ['-q', '-d', '--', './a', './b'],
-    });
-    expect(unpackRun('.zst', ['./a'])).toMatchObject({
+    expect(unpackRun(['./a', './b'])).toMatchObject({
       tool: 'zstd',
-      argv: ['-q', '-d', '--rm', '--', './a'],
+      argv: ['-q', '-d', '--rm', '--', './a', './b'],
     });
-    expect(unpackRun('.gz', ['./a'])).toMatchObject({ tool: 'gzip', argv: ['-q', '-d', '--', './a'] });
   });
 });

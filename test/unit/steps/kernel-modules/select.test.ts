@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { parseModulesDep, parsePlainAliases, parseRelations } from '../../../../src/formats/kmod.ts';
+import { reasonText } from '../../../../src/steps/kernel-modules/closure.ts';
 import { genericModules } from '../../../../src/steps/kernel-modules/generic.ts';
 import { matchedPath, modulePattern } from '../../../../src/steps/kernel-modules/patterns.ts';
 import { reducedIndexes } from '../../../../src/steps/kernel-modules/reduced-indexes.ts';
-import type { ModuleIndexes } from '../../../../src/steps/kernel-modules/select.ts';
+import { moduleIndexes } from '../../../../src/steps/kernel-modules/read-indexes.ts';
 import { selectModules } from '../../../../src/steps/kernel-modules/select.ts';
 
 const texts = {
@@ -32,18 +32,15 @@ const texts = {
   'modules.order': 'kernel/drivers/gpu/drm/nouveau/nouveau.ko\nkernel/fs/ext4/ext4.ko\n',
 };
 
-const indexes: ModuleIndexes = {
-  modules: parseModulesDep(texts['modules.dep']),
-  softdeps: parseRelations(texts['modules.softdep']),
-  weakdeps: parseRelations(texts['modules.weakdep']),
-  aliases: parsePlainAliases(texts['modules.alias']),
-};
+const indexes = moduleIndexes(texts);
 
 function reasons(...patterns: readonly string[]): readonly string[] {
-  return selectModules(patterns, indexes).map(({ module, reason }) =>
-    reason.kind === 'pattern'
-      ? `${module.name}: ${reason.pattern}`
-      : `${module.name}: ${reason.kind} ${reason.of}`,
+  return selectModules(patterns, indexes).map(
+    ({ module, reasons }) =>
+      `${module.name}: ${reasons
+        .map(reasonText)
+        .join()
+        .replace(/^pattern | of/, '')}`,
   );
 }
 
@@ -61,10 +58,11 @@ describe('selectModules', () => {
 
   it('lets the last pattern that matches decide, but never drops a dependency', () => {
     expect(reasons('drivers/scsi/', '-scsi_debug')).toEqual([
+      'crc32c_generic: hidden dependency libcrc32c: checksums',
       'sd_mod: drivers/scsi/',
       'libcrc32c: weakdep sd_mod',
     ]);
-    expect(reasons('-scsi_debug', 'drivers/scsi/')).toHaveLength(3);
+    expect(reasons('-scsi_debug', 'drivers/scsi/').join()).toContain('scsi_debug: drivers/scsi/');
     expect(reasons('nvme', '-nvme-core')).toContain('nvme_core: dependency nvme');
   });
 
