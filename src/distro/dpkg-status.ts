@@ -52,8 +52,22 @@ export function stanzaRelations(stanza: Stanza): Partial<Record<RelationField, s
   return relations;
 }
 
+/** The source that a package's stanza names; where it names none, the package itself. */
+export function stanzaSource(
+  stanza: Stanza,
+  itself: { readonly name: string; readonly version: string },
+): ResolvedPackage['source'] {
+  const [, name, version] = /^(\S+)(?:\s+\((\S+)\))?/.exec(stanza.get('source') ?? itself.name) ?? [];
+  return { name: name ?? itself.name, version: version ?? itself.version };
+}
+
 /** A status file in which the given packages are installed, for a solver that has to work on top of them. */
-export function formatDpkgStatus(packages: readonly ResolvedPackage[]): string {
+export function formatDpkgStatus(
+  packages: readonly Pick<
+    ResolvedPackage,
+    'name' | 'version' | 'architecture' | 'essential' | 'multiArch' | 'relations'
+  >[],
+): string {
   return formatStanzas(
     packages.map((entry) => [
       ['Package', entry.name],

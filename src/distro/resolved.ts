@@ -33,6 +33,18 @@ export interface ResolvedPackage {
   readonly source: { readonly name: string; readonly version: string };
   readonly multiArch?: string;
   readonly relations: Readonly<Partial<Record<RelationField, string>>>;
+  /** Made of the installed files of a system, for want of the package file; `sha256` is then that of the inventory. */
+  readonly repacked?: RepackedFiles;
+  /** Dependencies that the system it was found on does not satisfy: a package was removed by force. */
+  readonly unmet?: readonly string[];
+}
+
+/** How a package that is made of installed files differs from the package file. Paths without the leading slash, sorted. */
+export interface RepackedFiles {
+  /** Configuration files that were changed, and others that are not as the package brought them. */
+  readonly modified: readonly string[];
+  /** Files that are not there, documentation aside. */
+  readonly missing: readonly string[];
 }
 
 /**
@@ -81,6 +93,11 @@ function ordered(entry: ResolvedPackage): Readonly<Record<string, Json | undefin
     source: { name: entry.source.name, version: entry.source.version },
     multiArch: entry.multiArch,
     relations: Object.fromEntries(relationFields.map((field) => [field, entry.relations[field]])),
+    repacked:
+      entry.repacked === undefined
+        ? undefined
+        : { modified: entry.repacked.modified, missing: entry.repacked.missing },
+    unmet: entry.unmet,
   };
 }
 
@@ -139,6 +156,18 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
     source: { name: source['name'], version: source['version'] },
     ...(value['multiArch'] === undefined ? {} : { multiArch: field('multiArch') }),
     relations: parseRelationFields(relations),
+    ...parseHostMarks(value),
+  };
+}
+
+function parseHostMarks(
+  value: Readonly<Record<string, unknown>>,
+): Pick<ResolvedPackage, 'repacked' | 'unmet'> {
+  const { repacked, unmet } = value;
+  const { modified, missing } = isObject(repacked) ? repacked : {};
+  return {
+    ...(isStrings(modified) && isStrings(missing) ? { repacked: { modified, missing } } : {}),
+    ...(isStrings(unmet) ? { unmet } : {}),
   };
 }
 

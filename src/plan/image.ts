@@ -9,7 +9,7 @@ import type { RepositorySet } from '../distro/repositories.ts';
 import type { ImagePlanner } from './builder.ts';
 import type { MadeOutput, OtherImages } from './crossing.ts';
 import type { SecretInput, TreeMapping } from './step.ts';
-import type { ScriptSettings, StepInputs } from './vocabulary.ts';
+import type { HostPackages, ScriptSettings, StepInputs } from './vocabulary.ts';
 
 /**
  * Newest modification time in an image when nothing else is said: 2026-01-01. Files that packages brought keep their
@@ -20,6 +20,11 @@ export const defaultEpoch = 1767225600;
 /** What planning needs to know about the world; collected before, so that planning itself touches nothing. */
 export interface PlanFacts {
   readonly repositoriesOf: (config: BuildableConfig) => RepositorySet;
+  /**
+   * Build initrds (MakeInitrd=yes) out of the packages of a running system, which is the host's for `mkimg initrd`. Other
+   * images of the plan, and the tools tree, come from the repositories as always.
+   */
+  readonly hostPackages?: HostPackages;
   /** Keyed hash of a secret; see engine/key.ts. */
   readonly secretDigest: (value: string) => string;
   /** Random ids, made once for a run; for settings that say `random`. */
@@ -35,6 +40,8 @@ export interface PlanFacts {
 export interface PlannedImage extends ImagePlanner {
   readonly config: BuildableConfig;
   readonly repositories: RepositorySet;
+  /** Where its packages come from before the repositories. */
+  readonly hostPackages: HostPackages | undefined;
   /** Environment=, EnvironmentFiles= and SOURCE_DATE_EPOCH, for scripts and package managers. */
   readonly environment: Readonly<Record<string, string>>;
   readonly epoch: number;
@@ -85,6 +92,7 @@ export function describeImage(
     config,
     environment: { ...image.environment, SOURCE_DATE_EPOCH: String(epoch) },
     repositories: facts.repositoriesOf(config),
+    hostPackages: config.MakeInitrd ? facts.hostPackages : undefined,
     epoch,
     isInitrd: config.MakeInitrd,
     hasKernel: hasKernel || (config.Bootable === true && !config.MakeInitrd),

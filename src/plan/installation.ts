@@ -81,7 +81,10 @@ function planPackages(
   const sources = packageSources(request);
   const resolved = image.add(
     'resolve-packages',
-    { repositories: image.repositories, request, architecture: config.Architecture },
+    {
+      ...{ repositories: image.repositories, request, architecture: config.Architecture },
+      ...(what === 'packages' ? hostOption(image) : {}),
+    },
     { label: `resolve ${what}`, ...variant, ...origin },
   );
   const common = {
@@ -101,6 +104,11 @@ function planPackages(
     { label: `install ${what}`, keep: true, ...variant, ...origin },
   );
   return { tree, resolved };
+}
+
+/** On top of packages that are there, only repositories can tell what to add. */
+function hostOption({ hostPackages, config }: PlannedImage): Pick<StepInputs['resolve-packages'], 'host'> {
+  return hostPackages === undefined || config.BaseTrees.length > 0 ? {} : { host: hostPackages };
 }
 
 /** A new tree of unpacked packages, for install-packages to set up. */

@@ -22,6 +22,26 @@ export interface PackageRequest {
   readonly packageDirectories: readonly PackageDirectory[];
 }
 
+/** Where the content of a package is taken from that is installed on a running system. */
+export type HostPackageSource =
+  /** Package files in mkimg's own cache and in APT's. */
+  | 'cache'
+  /** Downloads from the repositories, where APT's lists still have the installed version. */
+  | 'repository'
+  /** The installed files themselves, by dpkg's lists of them. */
+  | 'installed';
+
+/**
+ * The packages of a running system come first: in the versions that are installed there. What is not installed is chosen by
+ * APT with the system's own lists, or left out with a warning where it cannot be had.
+ */
+export interface HostPackages {
+  /** Root directory of the system. Its state counts as the state of the repositories does: it is read when the step runs. */
+  readonly root: HostPath;
+  /** Tried in this order. */
+  readonly sources: readonly HostPackageSource[];
+}
+
 /** A directory with package files: the user's, what scripts put into $PACKAGEDIR, or one in another image. */
 export type PackageDirectory = HostInput | MadePackages;
 
@@ -64,6 +84,8 @@ export interface StepInputs {
     readonly repositories: RepositorySet;
     readonly request: PackageRequest;
     readonly architecture: ArchitectureName;
+    /** Only for new trees. */
+    readonly host?: HostPackages;
   };
   /**
    * A new tree in which the resolved packages are unpacked and not configured, shared with all other trees of the same

@@ -45,7 +45,9 @@ export const installPackages: TreeStep<'install-packages'> = {
       const isNew = installed.length === 0;
       await unpackAndSetUp({ packages, wanted, isNew }, { inputs, tree, dpkg, context });
     }
-    if (wanted.length > 0) await dpkg.configurePending({ force: false, triggers: true });
+    // What a system lacks that runs, an image of it may lack.
+    const force = wanted.some(({ unmet }) => unmet !== undefined);
+    if (wanted.length > 0) await dpkg.configurePending({ force, triggers: true });
     await checkResult(tree, wanted);
   },
 };

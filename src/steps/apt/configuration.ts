@@ -25,6 +25,8 @@ export interface AptDirectories {
   readonly configuration: HostPath;
   /** Package indexes. */
   readonly lists: HostPath;
+  /** They are another's: nothing is written to them. */
+  readonly readOnlyLists?: boolean;
   /** apt's parsed form of the indexes, kept with them. */
   readonly cache: HostPath;
   /** Holds `Packages`, an index of local package files; absent when there are none. */
@@ -117,14 +119,14 @@ function keyringPath(index: number, path: string): string {
 
 /** What every run of apt has in common; the caller adds program, arguments and purpose. */
 export function aptRun(sources: AptSources, directories: AptDirectories): Pick<RunRequest, 'mounts' | 'env'> {
-  const { configuration, lists, cache, local } = directories;
+  const { configuration, lists, readOnlyLists = false, cache, local } = directories;
   const own = (name: string): HostPath => hostPath(join(configuration, name));
   const mounts: Mount[] = [
     { source: own('etc'), target: inside.etc, mode: 'ro' },
     { source: own('apt.conf'), target: inside.configuration, mode: 'ro' },
     { source: own('status'), target: inside.status, mode: 'ro' },
     { source: own('work'), target: inside.work, mode: 'rw' },
-    { source: lists, target: inside.lists, mode: 'rw' },
+    { source: lists, target: inside.lists, mode: readOnlyLists ? 'ro' : 'rw' },
     { source: cache, target: inside.cache, mode: 'rw' },
     ...sources.set.repositories.flatMap(({ signedBy }, index): Mount[] =>
       signedBy === undefined

@@ -18,10 +18,13 @@ const attemptsPerUrl = 5;
 const firstPause = 500;
 
 /** The part of a step's context that downloads need. */
-export type FetchContext = Pick<
+export interface FetchContext extends Pick<
   BuildContext,
   'packagePool' | 'sharedFiles' | 'signal' | 'origin' | 'lock' | 'progress'
->;
+> {
+  /** Tries for each address before it counts as unreachable. */
+  readonly attempts?: number;
+}
 
 /** What a download needs to know about its file. */
 export type PackageFile = Pick<ResolvedPackage, 'name' | 'version' | 'urls' | 'size' | 'sha256'>;
@@ -174,7 +177,8 @@ async function fetchFrom(url: URL, target: Target): Promise<void> {
       if (isDiskFull(error)) throw error;
       const known = explain(error, url, target);
       if (known !== undefined) throw known;
-      if (attempt >= attemptsPerUrl || url.protocol === 'file:') throw unreachable(error, url, target);
+      const attempts = download.context.attempts ?? attemptsPerUrl;
+      if (attempt >= attempts || url.protocol === 'file:') throw unreachable(error, url, target);
       await sleep(firstPause * 2 ** (attempt - 1), undefined, { signal: download.signal });
     }
   }

@@ -140,7 +140,7 @@ class LinkPlanner {
 }
 
 /** What dpkg's path filters of dpkg.ts leave out, with its rule that links and directories stay where files may. */
-function isDocumentation({ path, type }: Member): boolean {
+export function isDocumentation({ path, type }: Pick<Member, 'path' | 'type'>): boolean {
   if (path.startsWith('usr/share/doc/')) {
     return type !== 'directory' && type !== 'symlink' && !path.endsWith('/copyright');
   }

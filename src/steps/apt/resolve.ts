@@ -1,9 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, Sha256 } from '../../base/brand.ts';
 import { hostPath, treePath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
-import { closest } from '../../base/suggestion.ts';
 import { formatStanzas, parseStanzas } from '../../distro/deb822.ts';
 import { formatDpkgStatus } from '../../distro/dpkg-status.ts';
 import { markBaseSet } from '../../distro/package-order.ts';
@@ -13,23 +12,11 @@ import type { Opened } from '../../plan/step.ts';
 import type { StepInputs } from '../../plan/vocabulary.ts';
 import { treeAt } from '../../sandbox/tree.ts';
 import type { BuildContext } from '../implementation.ts';
-import type { AptDirectories, InstallQuestion } from './configuration.ts';
-import {
-  aptExplainArgv,
-  aptInstallArgv,
-  aptNamesArgv,
-  aptRun,
-  aptShowArgv,
-  prepareAptConfiguration,
-} from './configuration.ts';
-import { missingPackages } from './faults.ts';
-import type { LocalPackage } from './local-packages.ts';
-import { localDirectory, localPreferences, localRequest, writeLocalIndex } from './local-packages.ts';
+import { localDirectory, localRequest } from './local-packages.ts';
 import { ensureMetadata } from './metadata.ts';
 import type { AptSources } from './repository-set.ts';
 import { repositorySetDigest, requestArchitectures } from './repository-set.ts';
-import type { SolutionFile } from './solution.ts';
-import { exactVersion, parsePrintUris, resolvedPackage } from './solution.ts';
+import { openApt } from './solver.ts';
 
 export interface Resolution {
   readonly packages: readonly ResolvedPackage[];
@@ -54,24 +41,14 @@ export async function resolvePackageRequest(
   const local = await localRequest(request.names, localDirectories, context);
   const there = await whatIsThere(request, context);
 
-  const configuration = hostPath(join(context.work, 'apt'));
-  await prepareAptConfiguration(sources, configuration);
-  await writePreferences(local.packages, configuration);
-  await writeFile(join(configuration, 'status'), there?.status ?? '');
-  const index = await writeLocalIndex(local.packages, hostPath(join(context.work, 'local')));
-  const directories: AptDirectories = {
-    configuration,
-    lists: metadata.lists,
-    cache: metadata.cache,
-    ...(index === undefined ? {} : { local: index }),
-  };
-  const apt = new Apt(sources, directories, context);
+  const status = there?.status ?? '';
+  const apt = await openApt({ sources, metadata, status, local: local.packages }, context);
   const question = {
     names: [...(there === undefined ? ['?essential'] : []), ...local.names],
     recommends: request.recommends,
   };
   const files = await apt.solve(question, request.names);
-  const found = await apt.describe(files, local.packages);
+  const found = await apt.describe(files);
   if (there === undefined && !found.some((entry) => entry.essential)) throw noEssential(context);
   const packages = there === undefined ? markBaseSet(found) : combined(there.resolved, found);
   return { packages, state: metadata.id };
@@ -129,17 +106,6 @@ export async function metadataDirectory(
   return hostPath(join(context.metadataCache, await repositorySetDigest(sources)));
 }
 
-/**
- * usrmerge rearranges a running system and needs perl; a tree that is made with merged directories satisfies the same
- * dependency with usr-is-merged.
- */
-const mergedUsrPreference = 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n';
-
-async function writePreferences(local: readonly LocalPackage[], configuration: HostPath): Promise<void> {
-  const path = join(configuration, 'etc/preferences.d/mkimg');
-  await writeFile(path, `${mergedUsrPreference}\n${localPreferences(local)}`);
-}
-
 /** apt finds it in order that a pattern matches nothing. */
 function noEssential({ origin }: BuildContext): MkimgError {
   return new MkimgError(
@@ -159,111 +125,4 @@ function combined(
 ): readonly ResolvedPackage[] {
   const id = (entry: ResolvedPackage): string => `${entry.name}:${entry.architecture}`;
   return [...new Map([...installed, ...found].map((entry) => [id(entry), entry])).values()];
-}
-
-/** apt over one state of the repositories. */
-class Apt {
-  readonly #sources: AptSources;
-  readonly #directories: AptDirectories;
-  readonly #context: BuildContext;
-
-  constructor(sources: AptSources, directories: AptDirectories, context: BuildContext) {
-    this.#sources = sources;
-    this.#directories = directories;
-    this.#context = context;
-  }
-
-  /** The files to install; `items` are the user's words for the same request. */
-  async solve(question: InstallQuestion, items: readonly string[]): Promise<SolutionFile[]> {
-    const argv = aptInstallArgv(this.#directories, question);
-    try {
-      return parsePrintUris(await this.#capture('apt-get', argv, 'choosing packages'));
-    } catch (error) {
-      if (!(error instanceof MkimgError) || error.code !== 'tool-failed') throw error;
-      throw (await this.#notFound(error, items)) ?? (await this.#conflict(error, question));
-    }
-  }
-
-  /** Joins the files with what the indexes say about them. */
-  async describe(files: readonly SolutionFile[], local: readonly LocalPackage[]): Promise<ResolvedPackage[]> {
-    if (files.length === 0) return [];
-    const native = this.#sources.architectures[0] ?? '';
-    const versions = files.map((file) => exactVersion(file, native));
-    const shown = await this.#capture(
-      'apt-cache',
-      aptShowArgv(this.#directories, versions),
-      'reading indexes',
-    );
-    const stanzas = new Map(parseStanzas(shown).map((stanza) => [stanza.get('sha256'), stanza]));
-    return files.map((file) => {
-      const stanza = stanzas.get(file.sha256);
-      if (stanza === undefined) throw new Error(`internal: no index entry for ${file.name} ${file.version}`);
-      return resolvedPackage(file, stanza, this.#urls(file, local));
-    });
-  }
-
-  /** A repository with several URIs has the same files below each. */
-  #urls(file: SolutionFile, local: readonly LocalPackage[]): string[] {
-    const own = local.find((entry) => entry.sha256 === file.sha256);
-    if (own !== undefined) return [own.url];
-    const url = file.url.replace(/^copy:/, 'file:');
-    for (const { uris } of this.#sources.set.repositories) {
-      const prefixes = uris.map((uri) => uri.replace(/\/+$/, ''));
-      const prefix = prefixes.find((candidate) => url.startsWith(`${candidate}/`));
-      if (prefix === undefined) continue;
-      const others = prefixes.filter((other) => other !== prefix);
-      return [url, ...others.map((other) => other + url.slice(prefix.length))];
-    }
-    return [url];
-  }
-
-  async #notFound(error: MkimgError, items: readonly string[]): Promise<MkimgError | undefined> {
-    const missing = missingPackages(error.tail);
-    if (missing.length === 0) return undefined;
-    const names = await this.#capture('apt-cache', aptNamesArgv(this.#directories), 'looking for names');
-    const known = names.split('\n').filter((name) => name !== '');
-    const descriptions = missing.map(({ name, reason, isUnknown }) => {
-      const near = isUnknown ? closest(name, known) : undefined;
-      return `${name} (${reason}${near === undefined ? '' : `; did you mean ${near}?`})`;
-    });
-    const { origin } = this.#context;
-    return new MkimgError('package-not-found', `Cannot find ${descriptions.join(', ')}.`, {
-      hint: 'Check the names, Release= and Repositories= (main, contrib, non-free, non-free-firmware).',
-      items: items.filter((item) =>
-        missing.some(
-          ({ name }) => item === name || item.startsWith(`${name}=`) || item.startsWith(`${name}/`),
-        ),
-      ),
-      tail: error.tail,
-      cause: error,
-      ...(origin === undefined ? {} : { origin }),
-    });
-  }
-
-  /** Asks once more in the form in which apt explains itself. */
-  async #conflict(error: MkimgError, question: InstallQuestion): Promise<MkimgError> {
-    try {
-      await this.#run('apt-get', aptExplainArgv(this.#directories, question), 'choosing packages');
-      return error;
-    } catch (explained) {
-      if (!(explained instanceof MkimgError) || explained.code !== 'tool-failed') throw explained;
-      const { origin } = this.#context;
-      return new MkimgError('package-conflict', 'The packages asked for cannot be installed together.', {
-        hint: 'The last lines say which dependencies are in the way.',
-        tail: explained.tail,
-        cause: error,
-        ...(explained.reenter === undefined ? {} : { reenter: explained.reenter }),
-        ...(origin === undefined ? {} : { origin }),
-      });
-    }
-  }
-
-  async #capture(tool: string, argv: readonly string[], purpose: string): Promise<string> {
-    const run = aptRun(this.#sources, this.#directories);
-    return (await this.#context.sandbox.run({ ...run, tool, argv, stdout: 'capture', purpose })).stdout;
-  }
-
-  async #run(tool: string, argv: readonly string[], purpose: string): Promise<void> {
-    await this.#context.sandbox.run({ ...aptRun(this.#sources, this.#directories), tool, argv, purpose });
-  }
 }

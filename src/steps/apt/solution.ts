@@ -1,7 +1,7 @@
 import type { Sha256 } from '../../base/brand.ts';
 import { sha256Digest } from '../../base/brand.ts';
 import type { Stanza } from '../../distro/deb822.ts';
-import { stanzaRelations } from '../../distro/dpkg-status.ts';
+import { stanzaRelations, stanzaSource } from '../../distro/dpkg-status.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 
 /** One package file of a solution, as `apt-get --print-uris` names it. */
@@ -54,8 +54,6 @@ export function resolvedPackage(
   stanza: Stanza,
   urls: readonly string[],
 ): ResolvedPackage {
-  const [, sourceName, sourceVersion] =
-    /^(\S+)(?:\s+\((\S+)\))?/.exec(stanza.get('source') ?? file.name) ?? [];
   const multiArch = stanza.get('multi-arch');
   return {
     name: file.name,
@@ -66,7 +64,7 @@ export function resolvedPackage(
     sha256: file.sha256,
     essential: stanza.get('essential') === 'yes',
     base: false,
-    source: { name: sourceName ?? file.name, version: sourceVersion ?? file.version },
+    source: stanzaSource(stanza, file),
     ...(multiArch === undefined ? {} : { multiArch }),
     relations: stanzaRelations(stanza),
   };

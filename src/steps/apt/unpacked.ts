@@ -6,6 +6,7 @@ import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import type { BuildContext, Part } from '../implementation.ts';
+import { repackInstalled } from '../host/repack.ts';
 import { fetchPackages } from './fetch.ts';
 
 export type MemberType = 'directory' | 'file' | 'symlink' | 'other';
@@ -60,7 +61,7 @@ export async function unpackedPackages(
   context: BuildContext,
 ): Promise<readonly UnpackedPackage[]> {
   const parts: readonly PackagePart[] = packages.map((entry) => ({
-    kind: 'unpacked-package',
+    kind: entry.repacked === undefined ? 'unpacked-package' : 'repacked-package',
     version: 1,
     label: `package ${entry.name} ${entry.version}`,
     identity: { sha256: entry.sha256 },
@@ -68,7 +69,7 @@ export async function unpackedPackages(
     entry,
   }));
   const directories = await context.parts.obtain(parts, (missing) =>
-    extract(
+    makeUnpacked(
       missing.map(({ entry }) => entry),
       context,
     ),
@@ -80,13 +81,26 @@ export async function unpackedPackages(
   });
 }
 
-async function extract(
+/** Extracts package files, and puts those together that are made of installed files. */
+async function makeUnpacked(
   packages: readonly ResolvedPackage[],
   context: BuildContext,
 ): Promise<readonly HostPath[]> {
-  await fetchPackages(packages, context);
   const unpacked = hostPath(join(context.work, 'unpacked'));
   await mkdir(unpacked);
+  const repacked = packages.filter((entry) => entry.repacked !== undefined);
+  const files = packages.filter((entry) => !repacked.includes(entry));
+  await repackInstalled(repacked, unpacked);
+  if (files.length > 0) await extract(files, unpacked, context);
+  return packages.map(({ sha256 }) => hostPath(join(unpacked, sha256)));
+}
+
+async function extract(
+  packages: readonly ResolvedPackage[],
+  unpacked: HostPath,
+  context: BuildContext,
+): Promise<void> {
+  await fetchPackages(packages, context);
   // The largest first: otherwise one processor idles while the other is busy with it at the end.
   const queue = [...packages].sort((left, right) => right.size - left.size);
   await context.sandbox.run({
@@ -99,7 +113,6 @@ async function extract(
     ],
     purpose: 'extracting packages',
   });
-  return packages.map(({ sha256 }) => hostPath(join(unpacked, sha256)));
 }
 
 function readUnpacked(entry: ResolvedPackage, directory: HostPath): UnpackedPackage {
