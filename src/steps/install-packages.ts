@@ -17,12 +17,13 @@ import { importMadePackages } from './apt/local-packages.ts';
 import type { Opened } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
+import { packageDirectory } from './host/package-archives.ts';
 import { installedPackages } from './installed-packages.ts';
 
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
-  version: 5,
+  version: 6,
   memory: 256 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
@@ -96,12 +97,21 @@ async function unpackAndSetUp(
   { inputs, tree, dpkg, context }: Workplace & { inputs: InstallInputs; context: BuildContext },
 ): Promise<void> {
   await importMadePackages(inputs.packages ?? [], wanted, context);
-  await fetchPackages(wanted, context);
+  await fetchPackages(
+    wanted.filter(({ repacked }) => repacked === undefined),
+    context,
+  );
+  const packagePool = await packageDirectory(wanted, context);
+  dpkg.readFrom(packagePool);
   const native = architectures[inputs.architecture].debian;
   await layOutTree(tree, native);
   await addForeignArchitectures(tree, native, packages);
   const base = isNew ? wanted.filter((entry) => entry.base) : [];
-  if (isNew) await installBase({ base, root: tree.root, dpkg, context }, inputs.documentation);
+  if (isNew)
+    await installBase(
+      { base, root: tree.root, dpkg, context: { ...context, packagePool } },
+      inputs.documentation,
+    );
   await installRest(
     wanted.filter((entry) => !base.includes(entry)),
     dpkg,

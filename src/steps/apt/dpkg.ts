@@ -130,11 +130,18 @@ export class Dpkg {
   readonly #options: DpkgOptions;
   readonly #context: BuildContext;
   readonly #names = new Map<string, string>();
+  #packages: HostPath;
 
   constructor(root: HostPath, options: DpkgOptions, context: BuildContext) {
     this.#root = root;
     this.#options = options;
     this.#context = context;
+    this.#packages = context.packagePool;
+  }
+
+  /** Takes package files from this directory instead of the pool. */
+  readFrom(packages: HostPath): void {
+    this.#packages = packages;
   }
 
   /** Writes the programs that are mounted over the tree while dpkg runs. */
@@ -188,7 +195,7 @@ export class Dpkg {
   async #runInTree({ env, ...request }: RunRequest): Promise<void> {
     const programs = this.#programs();
     const mounts: Mount[] = [
-      { source: this.#context.packagePool, target: inside.packages, mode: 'ro' },
+      { source: this.#packages, target: inside.packages, mode: 'ro' },
       { source: programs, target: inside.programs, mode: 'ro' },
       // invoke-rc.d and deb-systemd-invoke look for it here only; it keeps them from starting services.
       { source: hostPath(join(programs, 'policy-rc.d')), target: '/usr/sbin/policy-rc.d', mode: 'ro' },
