@@ -40,13 +40,18 @@ export async function writeSegment(
   await rm(plain);
 }
 
+/** Unpacks what writeSegment() or the engine packed. */
+export async function unpackZstd(file: HostPath, target: HostPath, scope: ProgramScope): Promise<void> {
+  await runHostProgram({ argv: ['zstd', '-q', '-d', '-c', '--', file], file: target }, scope);
+}
+
 /**
  * Writes the outline of an archive that is compressed with zstd. The archive is unpacked on the way, so that its members
  * are known to be sound.
  */
 export async function writeOutline({ file, outline }: SegmentFiles, scope: ProgramScope): Promise<void> {
   const plain = hostPath(`${file}.cpio`);
-  await runHostProgram({ argv: ['zstd', '-q', '-d', '-c', '--', file], file: plain }, scope);
+  await unpackZstd(file, plain, scope);
   using source = openSource(plain);
   const entries: NewcEntry[] = [];
   for (const member of readNewc(source, 0, 'kernel')) {

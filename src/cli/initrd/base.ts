@@ -29,8 +29,10 @@ import { requireTools } from '../session/tool-check.ts';
 import type { FlagAssignment, VerbContext } from '../verb.ts';
 import type { InitrdRequest } from './request.ts';
 
-/** What the configuration of the base says about the modules of the initrd. */
-export interface ModuleSettings {
+/** What the configuration of the base says about the other parts. */
+export interface PartSettings {
+  /** Profiles=, from configuration and command line. */
+  readonly profiles: readonly string[];
   /** KernelInitrdModules=. */
   readonly patterns: readonly string[];
   /** SourceDateEpoch=, seconds since 1970. */
@@ -39,7 +41,7 @@ export interface ModuleSettings {
 
 export interface BaseSegment {
   readonly segment: Segment;
-  readonly settings: ModuleSettings;
+  readonly settings: PartSettings;
 }
 
 /** Configuration of the administrator and of packages, later ones win. */
@@ -68,10 +70,10 @@ export function recallBase(request: InitrdRequest, version: string): BaseSegment
 
 function baseSegment(recalled: RecordedSegment | undefined): BaseSegment | undefined {
   if (recalled?.segment === undefined || !isObject(recalled.notes)) return undefined;
-  const { patterns, epoch } = recalled.notes;
-  if (!Array.isArray(patterns) || typeof epoch !== 'number') return undefined;
-  const words = patterns.filter((pattern) => typeof pattern === 'string');
-  return { segment: recalled.segment, settings: { patterns: words, epoch } };
+  const { patterns, profiles, epoch } = recalled.notes;
+  if (!Array.isArray(patterns) || !Array.isArray(profiles) || typeof epoch !== 'number') return undefined;
+  const settings = { patterns: patterns.map(String), profiles: profiles.map(String), epoch };
+  return { segment: recalled.segment, settings };
 }
 
 function identityOf({ root, assignments }: InitrdRequest, version: string): Record<string, Json> {
@@ -106,9 +108,9 @@ export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefine
       return { packages: entry.packages };
     },
   });
-  const { KernelInitrdModules: patterns, SourceDateEpoch } = session.main.config;
-  const settings = { patterns, epoch: SourceDateEpoch ?? defaultEpoch };
-  const notes = { patterns: [...patterns], epoch: settings.epoch };
+  const { KernelInitrdModules: patterns, Profiles: profiles, SourceDateEpoch } = session.main.config;
+  const settings = { patterns, profiles, epoch: SourceDateEpoch ?? defaultEpoch };
+  const notes = { ...settings };
   const identity = identityOf(request, version);
   await rememberSegment(request.cache, { role: 'base', identity, watched, segment, notes }, before);
   return { segment, settings };

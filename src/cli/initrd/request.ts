@@ -20,7 +20,6 @@ export interface InitrdRequest {
   readonly root: HostPath;
   readonly kernelVersion: string;
   readonly mode: InitrdMode;
-  readonly profiles: readonly string[];
   /** Settings of the command line, for the packages of the base. */
   readonly assignments: readonly FlagAssignment[];
   /** Where segments and records are. */
@@ -56,7 +55,6 @@ export function initrdOrder(context: VerbContext): InitrdOrder {
       root,
       kernelVersion: kernelVersionOf(extra['kernel-version']),
       mode: modeOf(extra),
-      profiles: profilesOf(context),
       assignments: context.assignments.filter(({ setting }) => !ownSettings.includes(setting)),
       cache: initrdCache(given('CacheDirectory')),
     },
@@ -105,11 +103,4 @@ function modeOf(extra: Readonly<Record<string, string>>): InitrdMode {
     hint: 'Give one of them.',
     class: 'usage',
   });
-}
-
-function profilesOf({ assignments }: VerbContext): readonly string[] {
-  return assignments
-    .filter(({ setting }) => setting === 'Profiles')
-    .flatMap(({ text }) => text.split(/[,\s]+/))
-    .filter((name) => name !== '');
 }

@@ -30,7 +30,7 @@ import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
 import { productVersion } from '../version.ts';
-import type { BaseSegment, ModuleSettings } from './base.ts';
+import type { BaseSegment, PartSettings } from './base.ts';
 import { makeBase, recallBase } from './base.ts';
 import type { InitrdRequest } from './request.ts';
 
@@ -133,8 +133,8 @@ async function obtainPart(
   return segment && { segment, isNew: true };
 }
 
-async function otherParts(scene: Scene, settings: ModuleSettings): Promise<readonly Part[]> {
-  return [await microcodePart(scene), modulesPart(scene, settings), hostPart(scene)];
+async function otherParts(scene: Scene, settings: PartSettings): Promise<readonly Part[]> {
+  return [await microcodePart(scene), modulesPart(scene, settings), hostPart(scene, settings)];
 }
 
 async function microcodePart({ request, context }: Scene): Promise<Part> {
@@ -170,7 +170,7 @@ async function filesKey(paths: readonly string[]): Promise<Sha256> {
   return digestJson(digests);
 }
 
-function modulesPart({ request, context }: Scene, { patterns, epoch }: ModuleSettings): Part {
+function modulesPart({ request, context }: Scene, { patterns, epoch }: PartSettings): Part {
   const { root, kernelVersion: version, mode } = request;
   return {
     role: 'modules',
@@ -197,8 +197,8 @@ function noKernel(root: string, version: string): MkimgError {
   );
 }
 
-function hostPart({ request, context }: Scene): Part {
-  const { root, profiles } = request;
+function hostPart({ request, context }: Scene, { profiles }: PartSettings): Part {
+  const { root } = request;
   return {
     role: 'host',
     identity: { root, profiles },

@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+import { lstat, rename, rm, stat, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
+import { MkimgError, unreachable } from '../../base/errors.ts';
+import { isDirectory } from '../../base/files.ts';
+import type { HookCall, HookTask } from '../../initrd/kernel-install.ts';
+import { hookCall, hookTask, stagedNames } from '../../initrd/kernel-install.ts';
+import type { Segment } from '../../initrd/segment-cache.ts';
+import { requireSpace } from '../../initrd/space.ts';
+import { verifySegments } from '../../initrd/verify.ts';
+import { reenter } from '../session/command-line.ts';
+import type { VerbContext } from '../verb.ts';
+import { ukiProduct } from './products.ts';
+import { initrdFile, publishProduct, removeProduct } from './publish.ts';
+import type { InitrdRequest } from './request.ts';
+import { initrdOrder } from './request.ts';
+import { obtainSegments } from './segments.ts';
+
+/** `mkimg initrd kernel-install -- add VERSION DIRECTORY KERNEL...`: what the plugin of kernel-install(8) runs. */
+export async function runHook(context: VerbContext): Promise<number> {
+  const call = hookCall(context.rest, process.env);
+  if (call === undefined) return 0;
+  const task = hookTask(call, {
+    hasEntryDirectory: await isDirectory(call.entryDirectory),
+    isDebian: existsSync('/etc/debian_version'),
+  });
+  if (task.kind === 'nothing') return 0;
+  const { request } = initrdOrder(context);
+  if (task.kind === 'remove') {
+    for (const path of task.paths) await removeProduct(path, request.cache);
+    return 0;
+  }
+  return addKernel({ call, task, request: { ...request, kernelVersion: call.kernelVersion } }, context);
+}
+
+type AddTask = Exclude<HookTask, { readonly kind: 'nothing' | 'remove' }>;
+
+interface Addition {
+  readonly call: HookCall;
+  readonly task: AddTask;
+  readonly request: InitrdRequest;
+}
+
+async function addKernel({ call, task, request }: Addition, context: VerbContext): Promise<number> {
+  const obtained = await obtainSegments(request, context);
+  if (obtained === undefined) return reenter(context);
+  const { segments } = obtained;
+  warnOfSecrets(segments, call, context);
+  switch (task.kind) {
+    case 'stage':
+      await requireBootSpace(call, segments);
+      await verifySegments(segments);
+      await stageSegments(segments, task.directory);
+      return 0;
+    case 'initrd':
+      await publishProduct(initrdFile(segments, task.path), request.cache, context);
+      return 0;
+    case 'uki': {
+      const { kernel, path } = task;
+      const configuration = process.env['KERNEL_INSTALL_CONF_ROOT'];
+      const product = await ukiProduct({
+        ...{ root: request.root, cache: request.cache, kernelVersion: call.kernelVersion, kernel, segments, path },
+        ...(configuration === undefined ? {} : { configuration: hostPath(configuration) }),
+      });
+      if (call.stagingArea !== undefined) await requireSpace(await existing(call.bootRoot), product.bytes);
+      await publishProduct(product, request.cache, context);
+      return 0;
+    }
+    default:
+      return unreachable(task);
+  }
+}
+
+/** The plugins that copy staged files to the boot partition come later, and would leave half of them there. */
+async function requireBootSpace(
+  { bootRoot, entryDirectory, image }: HookCall,
+  segments: readonly Segment[],
+): Promise<void> {
+  const kernel = image === undefined ? 0 : (await stat(image)).size;
+  const wanted = segments.reduce((sum, { bytes }) => sum + bytes, kernel);
+  // Files of an earlier run are replaced one by one.
+  const names = ['linux', ...segments.map(({ role }) => stagedNames[role])];
+  const sizes = names.map((name) => sizeOf(join(entryDirectory, name)));
+  const present = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  await requireSpace(await existing(bootRoot), Math.max(0, wanted - present));
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const stats = await lstat(path).catch(() => undefined);
+  return stats?.size ?? 0;
+}
+
+async function existing(directory: HostPath): Promise<HostPath> {
+  return (await isDirectory(directory)) ? directory : hostPath('/');
+}
+
+/**
+ * Links to the segments in the cache, which never change. Plugins that copy them follow links, and the staging area may be
+ * on another file system.
+ */
+async function stageSegments(segments: readonly Segment[], directory: HostPath): Promise<void> {
+  if (!(await isDirectory(directory)))
+    throw new MkimgError('output-not-writable', `There is no staging area ${directory}`, {
+      hint: 'kernel-install(8) makes it and sets KERNEL_INSTALL_STAGING_AREA.',
+    });
+  for (const { role, path } of segments) {
+    const place = join(directory, stagedNames[role]);
+    const temporary = `${place}.tmp`;
+    await rm(temporary, { force: true });
+    await symlink(path, temporary);
+    await rename(temporary, place);
+  }
+}
+
+/** kernel-install gives files mode 0644 when it copies them, and FAT has no modes. */
+function warnOfSecrets(segments: readonly Segment[], { bootRoot }: HookCall, { events }: VerbContext): void {
+  const host = segments.find(({ role }) => role === 'host');
+  if (host?.hasSecrets !== true) return;
+  events.emit({
+    ...{ type: 'note', level: 'warning', code: 'secret-in-initrd' },
+    message: `The initrd holds key files of crypttab; whoever can read ${bootRoot} can open those disks`,
+    hint: 'Bind the volumes to a TPM with systemd-cryptenroll, or mount the boot partition with umask=0077.',
+  });
+}

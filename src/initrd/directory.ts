@@ -1,0 +1,72 @@
+import { chmod, lchown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath, treePath } from '../base/brand.ts';
+import { temporaryDirectory } from '../base/temporary.ts';
+import type { ByteSource } from '../formats/bytes.ts';
+import { openSource } from '../formats/bytes.ts';
+import { scanInitrd } from '../formats/initrd.ts';
+import { fileType } from '../formats/newc.ts';
+import type { NewcMember } from '../formats/newc-reader.ts';
+import { memberData, readNewc } from '../formats/newc-reader.ts';
+import type { Tree } from '../sandbox/tree.ts';
+import { treeAt } from '../sandbox/tree.ts';
+import type { ProgramScope } from './archive.ts';
+import { unpackZstd } from './archive.ts';
+import type { Segment } from './segment-cache.ts';
+
+/** Unpacks segments, one over the other, into a new directory. Owners are kept where this process may give files away. */
+export async function writeDirectory(
+  segments: readonly Segment[],
+  target: HostPath,
+  scope: ProgramScope,
+): Promise<void> {
+  await mkdir(target);
+  for (const { path } of segments) {
+    await using scratch = await temporaryDirectory(join(path, '../..'), '.unpacked-');
+    const archive = await plainArchive(path, scratch.path, scope);
+    using source = openSource(archive);
+    for (const member of readNewc(source, 0, 'kernel')) await writeMember(treeAt(target), source, member);
+  }
+}
+
+async function plainArchive(path: HostPath, scratch: HostPath, scope: ProgramScope): Promise<HostPath> {
+  using source = openSource(path);
+  if (scanInitrd(source).segments[0]?.encoding === 'none') return path;
+  const plain = hostPath(join(scratch, 'archive.cpio'));
+  await unpackZstd(path, plain, scope);
+  return plain;
+}
+
+const permissions = 0o7777;
+
+async function writeMember(tree: Tree, source: ByteSource, member: NewcMember): Promise<void> {
+  const name = member.path.toString('utf8');
+  if (name === '.' || name.split('/').includes('..')) return;
+  const path = treePath(name);
+  const mode = member.mode & permissions;
+  switch (member.mode & fileType.mask) {
+    case fileType.directory:
+      await tree.mkdir(path);
+      break;
+    case fileType.symlink:
+      await tree.symlink(path, memberData(source, member).toString('utf8'));
+      break;
+    case fileType.regular:
+      await tree.writeText(path, memberData(source, member));
+      break;
+    default:
+      // Device nodes: the kernel and udev make them.
+      return;
+  }
+  const isLink = (member.mode & fileType.mask) === fileType.symlink;
+  const place = isLink ? await linkPlace(tree, name) : await tree.resolve(path);
+  if (process.getuid?.() === 0) await lchown(place, member.uid, member.gid);
+  if (!isLink) await chmod(place, mode);
+}
+
+/** Where a link itself is: its directory resolved, its own name not. */
+async function linkPlace(tree: Tree, name: string): Promise<string> {
+  const slash = name.lastIndexOf('/');
+  return join(await tree.resolve(treePath(name.slice(0, Math.max(slash, 0)))), name.slice(slash + 1));
+}

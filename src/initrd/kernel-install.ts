@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import { MkimgError } from '../base/errors.ts';
+
+/**
+ * What kernel-install(8) asks of a plugin, by arguments and environment. Variables that older versions do not set have the
+ * values that these versions mean.
+ */
+export interface HookCall {
+  readonly verb: 'add' | 'remove';
+  readonly kernelVersion: string;
+  /** Where boot loader entries of this kernel keep their files; made by kernel-install where the layout has it. */
+  readonly entryDirectory: HostPath;
+  /** The kernel; absent of `remove`. */
+  readonly image: HostPath | undefined;
+  /** Initrds that were given to kernel-install. */
+  readonly initrds: readonly HostPath[];
+  readonly imageType: string;
+  readonly layout: string;
+  readonly bootRoot: HostPath;
+  readonly entryToken: string;
+  /** Where plugins leave files for those that run after them; absent before systemd 254. */
+  readonly stagingArea: HostPath | undefined;
+  readonly initrdGenerator: string;
+  readonly ukiGenerator: string;
+  readonly verbose: boolean;
+}
+
+/** The name by which install.conf chooses these plugins. */
+export const generatorName = 'mkimg';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the call of a plugin; undefined for verbs that are not ours.
+ * @throws MkimgError `bad-usage` when arguments of a verb of ours are missing
+ */
+export function hookCall(argv: readonly string[], environment: Environment): HookCall | undefined {
+  const [verb, kernelVersion, entryDirectory, image, ...initrds] = argv;
+  if (verb !== 'add' && verb !== 'remove') return undefined;
+  if (kernelVersion === undefined || kernelVersion === '' || kernelVersion.includes('/'))
+    throw missing('the version of a kernel');
+  if (entryDirectory?.startsWith('/') !== true) throw missing('the directory of the entry');
+  if (verb === 'add' && image?.startsWith('/') !== true) throw missing('the kernel');
+  const variable = (name: string): string => environment[`KERNEL_INSTALL_${name}`] ?? '';
+  return {
+    ...{ verb, kernelVersion, entryDirectory: hostPath(entryDirectory) },
+    image: verb === 'add' ? pathOr(image, undefined) : undefined,
+    initrds: verb === 'add' ? initrds.filter((path) => path.startsWith('/')).map(hostPath) : [],
+    imageType: variable('IMAGE_TYPE'),
+    layout: variable('LAYOUT') || 'other',
+    bootRoot: pathOr(variable('BOOT_ROOT'), hostPath('/boot')),
+    entryToken: variable('ENTRY_TOKEN') || variable('MACHINE_ID'),
+    stagingArea: pathOr(variable('STAGING_AREA'), undefined),
+    initrdGenerator: variable('INITRD_GENERATOR'),
+    ukiGenerator: variable('UKI_GENERATOR'),
+    verbose: Number(variable('VERBOSE')) > 0,
+  };
+}
+
+function missing(what: string): MkimgError {
+  return new MkimgError('bad-usage', `kernel-install did not say ${what}`, {
+    hint: 'This is a plugin of kernel-install(8), which calls it as `add VERSION DIRECTORY KERNEL [INITRD...]`.',
+    class: 'usage',
+  });
+}
+
+function pathOr<T>(text: string | undefined, otherwise: T): HostPath | T {
+  return text?.startsWith('/') === true ? hostPath(text) : otherwise;
+}
+
+/** What a plugin has to do. */
+export type HookTask =
+  /** Not asked for. Another plugin may be. */
+  | { readonly kind: 'nothing' }
+  /** Leave the segments in the staging area for the plugins after this one. */
+  | { readonly kind: 'stage'; readonly directory: HostPath }
+  /** Make one file of the segments, where a boot loader looks for it. */
+  | { readonly kind: 'initrd'; readonly path: HostPath }
+  /** Make a unified kernel image. */
+  | { readonly kind: 'uki'; readonly path: HostPath; readonly kernel: HostPath }
+  /** Remove what `initrd` or `uki` made: nobody else does. */
+  | { readonly kind: 'remove'; readonly paths: readonly HostPath[] };
+
+/** What is known of the machine. */
+export interface HookFacts {
+  /** kernel-install made the directory of the entry. */
+  readonly hasEntryDirectory: boolean;
+  /** The system is of Debian's family, where boot loaders look for `initrd.img-VERSION`. */
+  readonly isDebian: boolean;
+}
+
+/** Decides what is asked for. A kernel that brings its own initrd, as a UKI does, needs none. */
+export function hookTask(call: HookCall, facts: HookFacts): HookTask {
+  const { initrdGenerator, ukiGenerator, layout, stagingArea, image } = call;
+  const makesUki = layout === 'uki' && ukiGenerator === generatorName;
+  if (initrdGenerator !== generatorName && !makesUki) return { kind: 'nothing' };
+  if (call.verb === 'remove') return { kind: 'remove', paths: leftBehind(call) };
+  if (call.imageType === 'uki' || call.imageType === 'addon' || image === undefined) return { kind: 'nothing' };
+  if (makesUki) {
+    const path = stagingArea === undefined ? ukiPath(call) : hostPath(join(stagingArea, 'uki.efi'));
+    return { kind: 'uki', path, kernel: image };
+  }
+  if (call.initrds.length > 0) return { kind: 'nothing' };
+  if (layout === 'other') return { kind: 'initrd', path: plainPath(call, facts.isDebian) };
+  if (stagingArea !== undefined) return { kind: 'stage', directory: stagingArea };
+  // Before there was a staging area, this is where the plugin that writes entries looks (90-loaderentry).
+  const path = facts.hasEntryDirectory ? hostPath(join(call.entryDirectory, 'initrd')) : plainPath(call, false);
+  return { kind: 'initrd', path };
+}
+
+function ukiPath({ bootRoot, entryToken, kernelVersion }: HookCall): HostPath {
+  const token = entryToken === '' ? '' : `${entryToken}-`;
+  return hostPath(join(bootRoot, 'EFI/Linux', `${token}${kernelVersion}.efi`));
+}
+
+function plainPath({ bootRoot, kernelVersion }: HookCall, isDebian: boolean): HostPath {
+  const name = isDebian ? `initrd.img-${kernelVersion}` : `initramfs-${kernelVersion}.img`;
+  return hostPath(join(bootRoot, name));
+}
+
+/** kernel-install removes entries, and 90-uki-copy removes UKIs; plain files are left to whoever made them. */
+function leftBehind(call: HookCall): readonly HostPath[] {
+  return [plainPath(call, true), plainPath(call, false)];
+}
+
+/** Names in the staging area. Those who read it sort them: the order is that of the initrd. */
+export const stagedNames = {
+  microcode: 'microcode',
+  base: 'initrd-10-base',
+  modules: 'initrd-20-modules',
+  host: 'initrd-90-host',
+} as const;
