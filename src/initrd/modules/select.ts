@@ -25,8 +25,9 @@ export interface SelectionRequest {
   readonly kernelVersion: string;
   readonly mode: InitrdMode;
   /**
-   * The user's, as in KernelModules=: the last that matches a module includes or excludes it, whatever the mode says; what
-   * included modules need is there in any case. `host` stands for the loaded modules.
+   * The user's, as in KernelInitrdModules=: the last that matches a module includes or excludes it; what included modules
+   * need is there in any case. `default` stands for what the mode brings, and so does a list that only excludes; `host`
+   * stands for the loaded modules.
    */
   readonly patterns: readonly string[];
   readonly profiles: readonly ModuleProfile[];

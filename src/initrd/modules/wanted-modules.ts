@@ -29,12 +29,22 @@ export function wantedModules(wishes: ModuleWishes, indexes: KernelIndexes): rea
     const verdict = verdictOn(module);
     return verdict === undefined || verdict.exclude ? [] : [{ module, reasons: [reasonOf(verdict)] }];
   });
-  const byMode = wishes.mode === 'generic' ? genericSet(wishes, indexes) : hostSet(wishes, indexes);
-  return [...asked, ...byMode.filter(({ module }) => verdictOn(module)?.exclude !== true)];
+  const offered = [...modeSet(wishes, indexes), ...profileSets(wishes, indexes)];
+  return [...asked, ...offered.filter(({ module }) => verdictOn(module)?.exclude !== true)];
+}
+
+function modeSet(wishes: ModuleWishes, indexes: KernelIndexes): readonly SelectedModule[] {
+  const { patterns, mode } = wishes;
+  const isWanted = patterns.includes('default') || patterns.every((pattern) => pattern.startsWith('-'));
+  if (!isWanted) return [];
+  if (mode !== 'generic') return hostSet(wishes, indexes);
+  return matchingModules(modulePatterns(['default']), indexes.modules.values());
 }
 
 function userPatterns({ patterns, host }: ModuleWishes): readonly ModulePattern[] {
   return patterns.flatMap((word) => {
+    // Stands for what the mode brings.
+    if (word === 'default') return [];
     if (word !== 'host' || host === undefined) return modulePatterns([word]);
     const loaded = new Set(host.loadedModules);
     return [{ text: 'host', exclude: false, matches: ({ file }) => loaded.has(moduleName(file)) }];
@@ -45,11 +55,13 @@ function reasonOf({ text }: ModulePattern): ModuleReason {
   return text === 'host' ? { kind: 'loaded' } : { kind: 'pattern', pattern: text };
 }
 
-function genericSet({ profiles }: ModuleWishes, { modules }: KernelIndexes): readonly SelectedModule[] {
-  return [
-    ...matchingModules(modulePatterns(['default']), modules.values()),
-    ...profiles.flatMap(({ name, patterns }) => profileModules(name, patterns, modules.values())),
-  ];
+function profileSets(
+  { profiles, mode }: ModuleWishes,
+  { modules }: KernelIndexes,
+): readonly SelectedModule[] {
+  return profiles.flatMap(({ name, patterns }) =>
+    profileModules(name, mode === 'generic' ? patterns : withoutDrivers(patterns), modules.values()),
+  );
 }
 
 function profileModules(
@@ -76,7 +88,6 @@ function hostSet({ mode, profiles, host }: ModuleWishes, indexes: KernelIndexes)
   return [
     ...hostModules(host, indexes, drivers),
     ...matchingModules(modulePatterns(bootEssentials), modules),
-    ...profiles.flatMap(({ name, patterns }) => profileModules(name, withoutDrivers(patterns), modules)),
     ...(mode === 'host-plus' ? survivalKit.flatMap(({ what, patterns }) => named(what, patterns)) : []),
   ];
 }
