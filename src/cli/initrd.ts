@@ -1,29 +1,40 @@
 import { runCheck } from './initrd/check.ts';
-import { initrdFile, publishProduct } from './initrd/publish.ts';
+import { runHook } from './initrd/kernel-install.ts';
+import { productOf } from './initrd/products.ts';
+import { publishProduct } from './initrd/publish.ts';
 import { initrdOrder } from './initrd/request.ts';
 import { obtainSegments } from './initrd/segments.ts';
 import { reenter } from './session/command-line.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
+const hookWord = 'kernel-install';
+
 export const initrdVerb: Verb = {
   name: 'initrd',
   summary: 'Make the initrd of this machine, or check one: `initrd check FILE`',
-  doc: `Makes an initrd for a kernel of this machine out of packages.`,
-  words: { usage: '[check FILE]', choices: ['check'] },
+  doc: `Makes an initrd for a kernel of this machine out of packages, with the modules and the firmware that it needs. Parts
+of which nothing changed are taken from the cache. \`--format=uki\` makes a unified kernel image, \`--format=directory\` a
+directory; \`--output\` says where, by default \`initrd\` in the working directory. Settings come from
+\`/usr/lib/mkimg-initrd\`, \`/usr/local/lib/mkimg-initrd\`, \`/run/mkimg-initrd\` and \`/etc/mkimg-initrd\`, later ones win.
+
+\`mkimg initrd check FILE\` reads an initrd as the kernel does, archive by archive, and tells what is wrong with it; exit code 1
+if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the plugin of kernel-install(8) runs.`,
+  words: { usage: '[check FILE|kernel-install -- ARGUMENT...]', choices: ['check', hookWord] },
   answers: true,
+  isTerse: ({ words }) => words[0] === hookWord && !(Number(process.env['KERNEL_INSTALL_VERBOSE']) > 0),
   options: [
     {
       name: 'kernel-version',
       takesValue: true,
       summary: 'Kernel that the initrd is for; by default the running one',
     },
-    { name: 'kernel-image', takesValue: true, summary: 'Kernel of the unified kernel image' },
+    { name: 'kernel-image', takesValue: true, summary: 'Kernel of a unified kernel image' },
     { name: 'generic', takesValue: false, summary: 'Modules for common machines, whatever this one is' },
     { name: 'host', takesValue: false, summary: 'Only modules that this machine needs' },
     {
       name: 'host-plus',
       takesValue: false,
-      summary: 'What this machine needs, and what similar ones do (default)',
+      summary: 'What this machine needs, and what it takes to move to a similar one; the default',
     },
     {
       name: 'root',
@@ -31,13 +42,18 @@ export const initrdVerb: Verb = {
       summary: 'The system that the initrd is for; by default the running one',
     },
   ],
-  run: (context) => (context.words.length === 0 ? runInitrd(context) : runCheck(context)),
+  run: (context) => {
+    const [word] = context.words;
+    if (word === undefined) return runInitrd(context);
+    return word === hookWord ? runHook(context) : runCheck(context);
+  },
 };
 
 async function runInitrd(context: VerbContext): Promise<number> {
   const order = initrdOrder(context);
-  const segments = await obtainSegments(order.request, context);
-  if (segments === undefined) return reenter(context);
-  await publishProduct(initrdFile(segments.segments, order.output), order.request.cache, context);
+  const obtained = await obtainSegments(order.request, context);
+  if (obtained === undefined) return reenter(context);
+  const product = await productOf(order, obtained.segments, context);
+  await publishProduct(product, order.request.cache, context);
   return 0;
 }

@@ -66,12 +66,22 @@ async function runCommand(command: Command, unread: AbortSignal): Promise<number
     const { eventsFile, traceFile } = command;
     const log = eventsFile === undefined ? [] : [sinks.use(openEventLog(eventsFile))];
     const trace = traceFile === undefined ? [] : [sinks.use(await openTrace(traceFile))];
-    return await runVerb(command, teeEvents(reporter, ...log, ...trace), unread);
+    const terse = command.verb?.isTerse?.(command) === true;
+    const display = terse ? faultsOnly(reporter) : reporter;
+    return await runVerb(command, teeEvents(display, ...log, ...trace), unread);
   } catch (error) {
     // runVerb() reports what its verb throws: only opening the log can end here.
     reportFailure(error, { events: reporter, command, interrupted: false });
     return exitCodeOf(error);
   }
+}
+
+function faultsOnly(sink: EventSink): EventSink {
+  return {
+    emit: (event) => {
+      if (event.type === 'error' || (event.type === 'note' && event.level === 'warning')) sink.emit(event);
+    },
+  };
 }
 
 async function runVerb(command: Command, events: EventSink, unread: AbortSignal): Promise<number> {

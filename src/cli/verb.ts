@@ -62,6 +62,8 @@ export interface Verb {
   readonly options: readonly VerbOption[];
   /** With --json it prints one JSON document, so that events go to standard error; other verbs print events only. */
   readonly answers?: boolean;
+  /** Called so, it only says what went wrong; as hooks do that others call. */
+  readonly isTerse?: (call: Pick<VerbContext, 'words'>) => boolean;
   /** Returns the exit code; throws ConfigurationError or MkimgError. */
   run(context: VerbContext): Promise<number>;
 }

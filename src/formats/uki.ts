@@ -23,7 +23,14 @@ const sectionSize = 40;
 /** IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ. */
 const readableData = 0x4000_0040;
 /** Offsets in the optional header that PE32 and PE32+ share (PE format, "Optional Header"). */
-const optional = { initialized: 8, sectionAlignment: 32, fileAlignment: 36, imageSize: 56, headersSize: 60, checkSum: 64 };
+const optional = {
+  initialized: 8,
+  sectionAlignment: 32,
+  fileAlignment: 36,
+  imageSize: 56,
+  headersSize: 60,
+  checkSum: 64,
+};
 
 interface PeHeader {
   readonly optionalAt: number;

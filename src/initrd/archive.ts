@@ -1,11 +1,13 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import { temporaryDirectory } from '../base/temporary.ts';
 import type { NewcEntry } from '../formats/newc.ts';
+import type { ByteSource } from '../formats/bytes.ts';
 import { openSource } from '../formats/bytes.ts';
+import { scanInitrd } from '../formats/initrd.ts';
 import { fileType, writeNewc } from '../formats/newc.ts';
 import { memberData, readNewc } from '../formats/newc-reader.ts';
 import type { ProgramRequest } from '../sandbox/process.ts';
@@ -40,28 +42,56 @@ export async function writeSegment(
   await rm(plain);
 }
 
-/** Unpacks what writeSegment() or the engine packed. */
-export async function unpackZstd(file: HostPath, target: HostPath, scope: ProgramScope): Promise<void> {
-  await runHostProgram({ argv: ['zstd', '-q', '-d', '-c', '--', file], file: target }, scope);
+/**
+ * Visits the archives of a segment one after the other, those that are compressed unpacked in a scratch directory.
+ * @throws MkimgError `bad-initrd` where the segment is not made as the kernel wants it
+ */
+export async function eachArchive(
+  file: HostPath,
+  { scratch, scope }: { readonly scratch: HostPath; readonly scope: ProgramScope },
+  visit: (source: ByteSource, start: number) => Promise<void>,
+): Promise<void> {
+  using source = openSource(file);
+  const { segments, faults } = scanInitrd(source);
+  const [fault] = faults;
+  if (fault !== undefined)
+    throw new MkimgError('bad-initrd', `A part of the initrd is not sound: ${fault.message}`);
+  for (const { encoding, offset, size } of segments) {
+    if (encoding === 'none') {
+      await visit(source, offset);
+      continue;
+    }
+    await using directory = await temporaryDirectory(scratch, '.archive-');
+    const packed = hostPath(join(directory.path, 'packed'));
+    const plain = hostPath(join(directory.path, 'plain'));
+    await writeFile(packed, source.read(offset, size));
+    await runHostProgram({ argv: ['zstd', '-q', '-d', '-c', '--', packed], file: plain }, scope);
+    using unpacked = openSource(plain);
+    await visit(unpacked, 0);
+  }
 }
 
 /**
- * Writes the outline of an archive that is compressed with zstd. The archive is unpacked on the way, so that its members
- * are known to be sound.
+ * Writes the outline of a segment that is there. What is compressed is unpacked on the way, so that it is known to be sound.
+ * @throws MkimgError `bad-initrd`
  */
 export async function writeOutline({ file, outline }: SegmentFiles, scope: ProgramScope): Promise<void> {
-  const plain = hostPath(`${file}.cpio`);
-  await unpackZstd(file, plain, scope);
-  using source = openSource(plain);
-  const entries: NewcEntry[] = [];
-  for (const member of readNewc(source, 0, 'kernel')) {
+  const entries = new Map<string, NewcEntry>();
+  await eachArchive(file, { scratch: hostPath(join(file, '..')), scope }, async (source, start) => {
+    addMembers(entries, source, start);
+    return Promise.resolve();
+  });
+  const sorted = [...entries.values()].sort((left, right) => Buffer.compare(left.path, right.path));
+  await writeArchive(sorted, outline, Number.MAX_SAFE_INTEGER);
+}
+
+function addMembers(entries: Map<string, NewcEntry>, source: ByteSource, start: number): void {
+  for (const member of readNewc(source, start, 'kernel')) {
     const { path, mode, uid, gid, mtime } = member;
     const isLink = (mode & fileType.mask) === fileType.symlink;
     const content = isLink ? { content: memberData(source, member) } : {};
-    entries.push({ path, mode, uid, gid, mtime, ...content });
+    entries.set(path.toString('latin1'), { path, mode, uid, gid, mtime, ...content });
   }
-  await writeArchive(entries, outline, Number.MAX_SAFE_INTEGER);
-  await rm(plain);
 }
 
 async function writeArchive(entries: readonly NewcEntry[], target: HostPath, epoch: number): Promise<void> {

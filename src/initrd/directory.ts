@@ -1,18 +1,16 @@
 import { chmod, lchown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
-import { hostPath, treePath } from '../base/brand.ts';
+import { treePath } from '../base/brand.ts';
 import { temporaryDirectory } from '../base/temporary.ts';
 import type { ByteSource } from '../formats/bytes.ts';
-import { openSource } from '../formats/bytes.ts';
-import { scanInitrd } from '../formats/initrd.ts';
 import { fileType } from '../formats/newc.ts';
 import type { NewcMember } from '../formats/newc-reader.ts';
 import { memberData, readNewc } from '../formats/newc-reader.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import type { ProgramScope } from './archive.ts';
-import { unpackZstd } from './archive.ts';
+import { eachArchive } from './archive.ts';
 import type { Segment } from './segment-cache.ts';
 
 /** Unpacks segments, one over the other, into a new directory. Owners are kept where this process may give files away. */
@@ -24,18 +22,11 @@ export async function writeDirectory(
   await mkdir(target);
   for (const { path } of segments) {
     await using scratch = await temporaryDirectory(join(path, '../..'), '.unpacked-');
-    const archive = await plainArchive(path, scratch.path, scope);
-    using source = openSource(archive);
-    for (const member of readNewc(source, 0, 'kernel')) await writeMember(treeAt(target), source, member);
+    await eachArchive(path, { scratch: scratch.path, scope }, async (source, start) => {
+      for (const member of readNewc(source, start, 'kernel'))
+        await writeMember(treeAt(target), source, member);
+    });
   }
-}
-
-async function plainArchive(path: HostPath, scratch: HostPath, scope: ProgramScope): Promise<HostPath> {
-  using source = openSource(path);
-  if (scanInitrd(source).segments[0]?.encoding === 'none') return path;
-  const plain = hostPath(join(scratch, 'archive.cpio'));
-  await unpackZstd(path, plain, scope);
-  return plain;
 }
 
 const permissions = 0o7777;

@@ -1,6 +1,8 @@
 import { lstat, readFile } from 'node:fs/promises';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
+import type { Json } from '../base/canonical.ts';
+import { isObject } from '../base/canonical.ts';
 import type { NewcEntry } from '../formats/newc.ts';
 import { fileType } from '../formats/newc.ts';
 import { treeAt } from '../sandbox/tree.ts';
@@ -30,11 +32,6 @@ const profileFiles: Readonly<Record<string, readonly string[]>> = {
 };
 
 const crypttab = treePath('etc/crypttab');
-
-/** All that readHostFiles() looks at, as far as it is known before reading; relative to the root. */
-export function watchedHostFiles(profiles: readonly string[]): readonly string[] {
-  return [crypttab, 'etc/cryptsetup-keys.d', ...takenFiles(profiles)];
-}
 
 function takenFiles(profiles: readonly string[]): readonly string[] {
   return [...plainFiles, ...profiles.flatMap((profile) => profileFiles[profile] ?? [])];
@@ -78,4 +75,15 @@ export function hostFileEntries({ files, secrets }: HostFiles, epoch: number): r
   return segmentEntries(items, epoch).map((entry) =>
     secret.has(entry.path.toString()) ? { ...entry, mode: fileType.regular | 0o600 } : entry,
   );
+}
+
+/** What the manifest of the segment says. */
+export function hostFilesContent({ files, secrets }: HostFiles): Json {
+  return { files: [...files.keys()], secrets: [...secrets] };
+}
+
+/** True for a segment of host files that holds keys. */
+export function holdsSecrets({ content }: { readonly content: Json }): boolean {
+  const secrets = isObject(content) ? content['secrets'] : undefined;
+  return Array.isArray(secrets) && secrets.length > 0;
 }

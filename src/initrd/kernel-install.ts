@@ -37,22 +37,33 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @throws MkimgError `bad-usage` when arguments of a verb of ours are missing
  */
 export function hookCall(argv: readonly string[], environment: Environment): HookCall | undefined {
-  const [verb, kernelVersion, entryDirectory, image, ...initrds] = argv;
+  const [verb, kernelVersion = '', entryDirectory, image, ...initrds] = argv;
   if (verb !== 'add' && verb !== 'remove') return undefined;
-  if (kernelVersion === undefined || kernelVersion === '' || kernelVersion.includes('/'))
-    throw missing('the version of a kernel');
-  if (entryDirectory?.startsWith('/') !== true) throw missing('the directory of the entry');
-  if (verb === 'add' && image?.startsWith('/') !== true) throw missing('the kernel');
-  const variable = (name: string): string => environment[`KERNEL_INSTALL_${name}`] ?? '';
+  if (kernelVersion === '' || kernelVersion.includes('/')) throw missing('the version of a kernel');
+  const entry = absolute(entryDirectory);
+  if (entry === undefined) throw missing('the directory of the entry');
+  const kernel = absolute(image);
+  if (verb === 'add' && kernel === undefined) throw missing('the kernel');
   return {
-    ...{ verb, kernelVersion, entryDirectory: hostPath(entryDirectory) },
-    image: verb === 'add' ? pathOr(image, undefined) : undefined,
-    initrds: verb === 'add' ? initrds.filter((path) => path.startsWith('/')).map(hostPath) : [],
+    ...{ verb, kernelVersion, entryDirectory: entry },
+    ...(verb === 'add'
+      ? { image: kernel, initrds: initrds.flatMap((path) => absolute(path) ?? []) }
+      : nothingAdded),
+    ...hookVariables((name) => environment[`KERNEL_INSTALL_${name}`] ?? ''),
+  };
+}
+
+const nothingAdded = { image: undefined, initrds: [] };
+
+type HookVariables = Omit<HookCall, 'verb' | 'kernelVersion' | 'entryDirectory' | 'image' | 'initrds'>;
+
+function hookVariables(variable: (name: string) => string): HookVariables {
+  return {
     imageType: variable('IMAGE_TYPE'),
     layout: variable('LAYOUT') || 'other',
-    bootRoot: pathOr(variable('BOOT_ROOT'), hostPath('/boot')),
+    bootRoot: absolute(variable('BOOT_ROOT')) ?? hostPath('/boot'),
     entryToken: variable('ENTRY_TOKEN') || variable('MACHINE_ID'),
-    stagingArea: pathOr(variable('STAGING_AREA'), undefined),
+    stagingArea: absolute(variable('STAGING_AREA')),
     initrdGenerator: variable('INITRD_GENERATOR'),
     ukiGenerator: variable('UKI_GENERATOR'),
     verbose: Number(variable('VERBOSE')) > 0,
@@ -66,8 +77,8 @@ function missing(what: string): MkimgError {
   });
 }
 
-function pathOr<T>(text: string | undefined, otherwise: T): HostPath | T {
-  return text?.startsWith('/') === true ? hostPath(text) : otherwise;
+function absolute(text: string | undefined): HostPath | undefined {
+  return text?.startsWith('/') === true ? hostPath(text) : undefined;
 }
 
 /** What a plugin has to do. */
@@ -93,24 +104,26 @@ export interface HookFacts {
 
 /** Decides what is asked for. A kernel that brings its own initrd, as a UKI does, needs none. */
 export function hookTask(call: HookCall, facts: HookFacts): HookTask {
-  const { initrdGenerator, ukiGenerator, layout, stagingArea, image } = call;
-  const makesUki = layout === 'uki' && ukiGenerator === generatorName;
-  if (initrdGenerator !== generatorName && !makesUki) return { kind: 'nothing' };
+  const makesUki = call.layout === 'uki' && call.ukiGenerator === generatorName;
+  if (call.initrdGenerator !== generatorName && !makesUki) return nothing;
   if (call.verb === 'remove') return { kind: 'remove', paths: leftBehind(call) };
-  if (call.imageType === 'uki' || call.imageType === 'addon' || image === undefined) return { kind: 'nothing' };
-  if (makesUki) {
-    const path = stagingArea === undefined ? ukiPath(call) : hostPath(join(stagingArea, 'uki.efi'));
-    return { kind: 'uki', path, kernel: image };
-  }
-  if (call.initrds.length > 0) return { kind: 'nothing' };
-  if (layout === 'other') return { kind: 'initrd', path: plainPath(call, facts.isDebian) };
-  if (stagingArea !== undefined) return { kind: 'stage', directory: stagingArea };
+  if (['uki', 'addon'].includes(call.imageType) || call.image === undefined) return nothing;
+  if (makesUki) return { kind: 'uki', path: ukiPath(call), kernel: call.image };
+  return call.initrds.length > 0 ? nothing : initrdTask(call, facts);
+}
+
+const nothing: HookTask = { kind: 'nothing' };
+
+function initrdTask(call: HookCall, { hasEntryDirectory, isDebian }: HookFacts): HookTask {
+  if (call.layout === 'other') return { kind: 'initrd', path: plainPath(call, isDebian) };
+  if (call.stagingArea !== undefined) return { kind: 'stage', directory: call.stagingArea };
   // Before there was a staging area, this is where the plugin that writes entries looks (90-loaderentry).
-  const path = facts.hasEntryDirectory ? hostPath(join(call.entryDirectory, 'initrd')) : plainPath(call, false);
+  const path = hasEntryDirectory ? hostPath(join(call.entryDirectory, 'initrd')) : plainPath(call, false);
   return { kind: 'initrd', path };
 }
 
-function ukiPath({ bootRoot, entryToken, kernelVersion }: HookCall): HostPath {
+function ukiPath({ bootRoot, entryToken, kernelVersion, stagingArea }: HookCall): HostPath {
+  if (stagingArea !== undefined) return hostPath(join(stagingArea, 'uki.efi'));
   const token = entryToken === '' ? '' : `${entryToken}-`;
   return hostPath(join(bootRoot, 'EFI/Linux', `${token}${kernelVersion}.efi`));
 }

@@ -41,11 +41,20 @@ export interface SegmentFiles {
 
 /** Segments by key. An entry comes into being by one rename(2), so that a reader never sees a part of it. */
 export interface SegmentCache {
-  readonly root: HostPath;
-  /** The segment with its bytes read and compared with their digest; undefined when it is missing or damaged. */
-  find(role: SegmentRole, key: Sha256): Promise<Segment | undefined>;
   /** The segment of this key: as it is, or made now where it is missing or damaged. */
   obtain(draft: SegmentDraft): Promise<Segment>;
+}
+
+/** The segment of a draft, with its bytes compared with their digest; undefined when it is missing or damaged. */
+export async function findSegment(
+  directory: HostPath,
+  { role, key }: Pick<SegmentDraft, 'role' | 'key'>,
+): Promise<Segment | undefined> {
+  return readSegment(entryDirectory(segmentRoot(directory), role, key));
+}
+
+function segmentRoot(directory: HostPath): HostPath {
+  return hostPath(join(directory, 'segments'));
 }
 
 /**
@@ -53,7 +62,7 @@ export interface SegmentCache {
  * @throws MkimgError `cache-not-writable`
  */
 export async function openSegmentCache(directory: HostPath): Promise<SegmentCache> {
-  const root = hostPath(join(directory, 'segments'));
+  const root = segmentRoot(directory);
   try {
     await makeDirectory(directory, 0o700);
     await makeDirectory(root, 0o700);
@@ -65,13 +74,9 @@ export async function openSegmentCache(directory: HostPath): Promise<SegmentCach
       cause: error,
     });
   }
-  const find = (role: SegmentRole, key: Sha256): Promise<Segment | undefined> =>
-    readSegment(entryDirectory(root, role, key));
   return {
-    root,
-    find,
     obtain: async (draft) => {
-      const known = await find(draft.role, draft.key);
+      const known = await findSegment(directory, draft);
       if (known !== undefined) {
         await noteUse(known.path);
         return known;

@@ -1,7 +1,6 @@
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { byBytes } from '../base/canonical.ts';
 import { isErrno } from '../base/errors.ts';
 
 /**
@@ -14,8 +13,9 @@ export type Sightings = Readonly<Record<string, string>>;
 const maximumFiles = 4000;
 
 /**
- * Looks at each path and, of directories, at all that is below; symbolic links are looked at and followed. Undefined when
- * there is too much below.
+ * Looks at each path and, of directories, at all that is below; symbolic links are looked at and followed. Of a path that
+ * ends with a slash, only the directories below are looked at: enough where files are replaced and never written to, as
+ * package managers do it. Undefined when there is too much below.
  */
 export function look(paths: readonly string[]): Sightings | undefined {
   const sightings: Record<string, string> = {};
@@ -28,7 +28,7 @@ export function look(paths: readonly string[]): Sightings | undefined {
     const identity = `${stats.dev}:${stats.ino}`;
     if (seen.has(identity)) continue;
     seen.add(identity);
-    for (const name of namesBelow(path)) pending.push(join(path, name));
+    pending.push(...(path.endsWith('/') ? directoriesBelow(path) : namesBelow(path)));
     if (pending.length + seen.size > maximumFiles) return undefined;
   }
   return sightings;
@@ -71,8 +71,18 @@ function describe(stats: Stats | undefined): string {
 }
 
 function namesBelow(path: string): readonly string[] {
+  return entriesBelow(path).map(({ name }) => join(path, name));
+}
+
+function directoriesBelow(path: string): readonly string[] {
+  return entriesBelow(path)
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `${join(path, name)}/`);
+}
+
+function entriesBelow(path: string): readonly Dirent[] {
   try {
-    return readdirSync(path).sort(byBytes);
+    return readdirSync(path, { withFileTypes: true });
   } catch (error) {
     // What cannot be read is no part of what was made.
     if (isErrno(error, 'EACCES', 'ENOENT')) return [];

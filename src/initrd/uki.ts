@@ -106,8 +106,12 @@ export async function findKernelImage(root: HostPath, version: string): Promise<
     const file = await treeAt(root).resolve(treePath(path));
     if ((await kernelAt(file)) !== undefined) return hostPath(file);
   }
-  throw new MkimgError('kernel-not-installed', `There is no kernel ${version} beside its modules or in /boot.`, {
-    hint: 'Name it with --kernel-image.',
-    class: 'usage',
-  });
+  throw new MkimgError(
+    'kernel-not-installed',
+    `There is no kernel ${version} beside its modules or in /boot.`,
+    {
+      hint: 'Name it with --kernel-image.',
+      class: 'usage',
+    },
+  );
 }

@@ -5,7 +5,7 @@ import type { HostPath, StepId } from '../../base/brand.ts';
 import { hostPath, sha256Digest } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { isObject } from '../../base/canonical.ts';
-import { isDirectory, makeDirectory } from '../../base/files.ts';
+import { isDirectory, isRegularFile, makeDirectory } from '../../base/files.ts';
 import { parseEnvironmentFile } from '../../config/environment-file.ts';
 import { hostFiles } from '../../config/files.ts';
 import { parseResolvedPackages } from '../../distro/resolved.ts';
@@ -18,6 +18,7 @@ import { recallSegment, rememberSegment } from '../../initrd/records.ts';
 import type { Segment, SegmentCache } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
+import type { HostPackages } from '../../plan/vocabulary.ts';
 import { outputSteps } from '../../plan/step.ts';
 import { currentMode } from '../../sandbox/namespace.ts';
 import { productDirectory } from '../product.ts';
@@ -94,7 +95,7 @@ export interface BaseScene {
 export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefined> {
   const { request, version } = scene;
   const context = await baseContext(scene);
-  const session = await openBuildSession(context);
+  const session = await openBuildSession(context, await packageWishes(request));
   const watched = [...watchedPaths(request), ...hostInputs(session)];
   const before = look(watched);
   const entry = await baseEntry(session, context);
@@ -114,6 +115,12 @@ export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefine
   const identity = identityOf(request, version);
   await rememberSegment(request.cache, { role: 'base', identity, watched, segment, notes }, before);
   return { segment, settings };
+}
+
+/** Versions that are installed come first, wherever they can be had; other package managers are asked as always. */
+async function packageWishes({ root }: InitrdRequest): Promise<{ readonly hostPackages?: HostPackages }> {
+  if (!(await isRegularFile(join(root, 'var/lib/dpkg/status')))) return {};
+  return { hostPackages: { root, sources: ['cache', 'repository', 'installed'] } };
 }
 
 function watchedPaths({ root }: InitrdRequest): readonly string[] {

@@ -7,6 +7,7 @@ import { MkimgError, unreachable } from '../../base/errors.ts';
 import { isDirectory } from '../../base/files.ts';
 import type { HookCall, HookTask } from '../../initrd/kernel-install.ts';
 import { hookCall, hookTask, stagedNames } from '../../initrd/kernel-install.ts';
+import { holdsSecrets } from '../../initrd/host-files.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
 import { requireSpace } from '../../initrd/space.ts';
 import { verifySegments } from '../../initrd/verify.ts';
@@ -61,7 +62,14 @@ async function addKernel({ call, task, request }: Addition, context: VerbContext
       const { kernel, path } = task;
       const configuration = process.env['KERNEL_INSTALL_CONF_ROOT'];
       const product = await ukiProduct({
-        ...{ root: request.root, cache: request.cache, kernelVersion: call.kernelVersion, kernel, segments, path },
+        ...{
+          root: request.root,
+          cache: request.cache,
+          kernelVersion: call.kernelVersion,
+          kernel,
+          segments,
+          path,
+        },
         ...(configuration === undefined ? {} : { configuration: hostPath(configuration) }),
       });
       if (call.stagingArea !== undefined) await requireSpace(await existing(call.bootRoot), product.bytes);
@@ -117,7 +125,7 @@ async function stageSegments(segments: readonly Segment[], directory: HostPath):
 /** kernel-install gives files mode 0644 when it copies them, and FAT has no modes. */
 function warnOfSecrets(segments: readonly Segment[], { bootRoot }: HookCall, { events }: VerbContext): void {
   const host = segments.find(({ role }) => role === 'host');
-  if (host?.hasSecrets !== true) return;
+  if (host === undefined || !holdsSecrets(host)) return;
   events.emit({
     ...{ type: 'note', level: 'warning', code: 'secret-in-initrd' },
     message: `The initrd holds key files of crypttab; whoever can read ${bootRoot} can open those disks`,

@@ -44,7 +44,7 @@ export async function publishProduct(
   { events, options }: Pick<VerbContext, 'events' | 'options'>,
 ): Promise<void> {
   const { path, identity, bytes } = product;
-  const record = join(cache, 'records', `output-${digestJson(path)}.json`);
+  const record = recordOf(path, cache);
   const isCurrent = options.force === 0 && isAsRecorded(record, product);
   if (!isCurrent) {
     if (!(await isDirectory(dirname(path)))) throw noDirectory(path);
@@ -67,13 +67,21 @@ function noDirectory(path: HostPath): MkimgError {
   });
 }
 
-function isAsRecorded(file: string, { path, identity }: Product): boolean {
+function recordOf(path: HostPath, cache: HostPath): string {
+  return join(cache, 'records', `output-${digestJson(path)}.json`);
+}
+
+function isAsRecorded(file: string, { path, identity }: Pick<Product, 'path' | 'identity'>): boolean {
+  const record = readRecord(file);
+  if (record === undefined || JSON.stringify(record.identity) !== JSON.stringify(identity)) return false;
+  return isSameSight(record.file, glance([path]));
+}
+
+function readRecord(file: string): ProductRecord | undefined {
   try {
-    const record = JSON.parse(readFileSync(file, 'utf8')) as ProductRecord;
-    const isSame = JSON.stringify(record.identity) === JSON.stringify(identity);
-    return isSame && isSameSight(record.file, glance([path]));
+    return JSON.parse(readFileSync(file, 'utf8')) as ProductRecord;
   } catch (error) {
-    if (error instanceof SyntaxError || isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
 }
@@ -104,6 +112,15 @@ function fullDisk(path: HostPath): MkimgError {
   return new MkimgError('disk-full', `No space left on the file system of ${dirname(path)}`, {
     hint: 'Remove kernels that are no longer needed. What is there was not changed.',
   });
+}
+
+/** Removes what publishProduct() put there; what somebody else made stays. */
+export async function removeProduct(path: HostPath, cache: HostPath): Promise<void> {
+  const record = recordOf(path, cache);
+  const identity = readRecord(record)?.identity;
+  if (identity === undefined || !isAsRecorded(record, { path, identity })) return;
+  await rm(path, { recursive: true, force: true });
+  await rm(record, { force: true });
 }
 
 /** The initrd as one file. */

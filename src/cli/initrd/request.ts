@@ -4,15 +4,13 @@ import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
 import { cacheDirectory } from '../../engine/layout.ts';
+import type { InitrdMode } from '../../initrd/modules/modes.ts';
+import { initrdModes } from '../../initrd/modules/modes.ts';
 import { callerUid } from '../../sandbox/namespace.ts';
 import type { FlagAssignment, VerbContext } from '../verb.ts';
 
 export const initrdFormats = ['cpio', 'uki', 'directory'] as const;
 export type InitrdFormat = (typeof initrdFormats)[number];
-
-/** Which modules and firmware come along. */
-export const initrdModes = ['generic', 'host', 'host-plus'] as const;
-export type InitrdMode = (typeof initrdModes)[number];
 
 /** What decides about the parts of an initrd. */
 export interface InitrdRequest {

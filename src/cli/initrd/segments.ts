@@ -4,11 +4,11 @@ import type { Sha256 } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { digestJson, sha256 } from '../../base/canonical.ts';
 import { Resources } from '../../base/disposal.ts';
-import { MkimgError } from '../../base/errors.ts';
-import { isDirectory, readTextIfExists } from '../../base/files.ts';
+import { readTextIfExists } from '../../base/files.ts';
 import { acquireLock } from '../../engine/lock.ts';
 import { unpackedFile, writeSegment } from '../../initrd/archive.ts';
-import { hostFileEntries, readHostFiles, watchedHostFiles } from '../../initrd/host-files.ts';
+import { hostFacts } from '../../initrd/host/facts.ts';
+import { hostFileEntries, hostFilesContent, readHostFiles } from '../../initrd/host-files.ts';
 import type { Processor } from '../../initrd/microcode.ts';
 import {
   microcodeDirectories,
@@ -16,7 +16,6 @@ import {
   microcodeFiles,
   parseProcessor,
 } from '../../initrd/microcode.ts';
-import { planModules, watchedModuleFiles } from '../../initrd/modules.ts';
 import { recallSegment, rememberSegment } from '../../initrd/records.ts';
 import type {
   Segment,
@@ -25,13 +24,14 @@ import type {
   SegmentFiles,
   SegmentRole,
 } from '../../initrd/segment-cache.ts';
-import { openSegmentCache } from '../../initrd/segment-cache.ts';
+import { findSegment, openSegmentCache } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
 import { productVersion } from '../version.ts';
 import type { BaseSegment, PartSettings } from './base.ts';
 import { makeBase, recallBase } from './base.ts';
+import { draftModules, watchedModuleFiles } from './modules-part.ts';
 import type { InitrdRequest } from './request.ts';
 
 /** The parts of an initrd in the order of the kernel, and how many of them had to be made. */
@@ -51,7 +51,8 @@ interface Scene {
 interface Part {
   readonly role: SegmentRole;
   readonly identity: { readonly [name: string]: Json };
-  readonly watched: readonly string[];
+  /** Files that decide about it; undefined where it takes no time to read them all. */
+  readonly watched: readonly string[] | undefined;
   /** undefined: there is nothing to put into it. */
   draft(): Promise<SegmentDraft | undefined>;
 }
@@ -122,6 +123,12 @@ async function obtainPart(
   { request, version, context, cache }: Scene,
 ): Promise<Obtained | undefined> {
   const { role, watched } = part;
+  if (watched === undefined) {
+    const draft = await part.draft();
+    const known = draft && (await findSegment(request.cache, draft));
+    if (draft === undefined || known !== undefined) return known && { segment: known, isNew: false };
+    return { segment: await (await cache()).obtain(draft), isNew: true };
+  }
   const identity = { ...part.identity, version };
   const recalled = context.options.force > 0 ? undefined : recallSegment(request.cache, role, identity);
   if (recalled !== undefined) return recalled.segment && { segment: recalled.segment, isNew: false };
@@ -170,46 +177,34 @@ async function filesKey(paths: readonly string[]): Promise<Sha256> {
   return digestJson(digests);
 }
 
-function modulesPart({ request, context }: Scene, { patterns, epoch }: PartSettings): Part {
-  const { root, kernelVersion: version, mode } = request;
+function modulesPart({ request, context }: Scene, settings: PartSettings): Part {
+  const { root, kernelVersion, mode } = request;
+  const host = mode === 'generic' ? undefined : hostFacts();
   return {
     role: 'modules',
-    identity: { root, mode, kernel: version, patterns, epoch },
-    watched: watchedModuleFiles(version).map((path) => join(root, path)),
-    draft: async () => {
-      if (!(await isDirectory(join(root, 'usr/lib/modules', version)))) throw noKernel(root, version);
-      const plan = await planModules({ root, version, patterns, epoch });
-      return draftOf({ role: 'modules', key: plan.key, content: plan.content }, (files) =>
-        writeSegment({ entries: plan.entries, epoch, compress: plan.compress }, files, context),
-      );
+    identity: {
+      ...{ root, mode, kernel: kernelVersion, patterns: settings.patterns, epoch: settings.epoch },
+      host: host === undefined ? null : sha256(JSON.stringify(host)),
     },
+    watched: [...watchedModuleFiles(request), `${join(root, 'usr/lib/firmware')}/`],
+    draft: () => draftModules({ request, settings, host }, context),
   };
-}
-
-function noKernel(root: string, version: string): MkimgError {
-  return new MkimgError(
-    'kernel-not-installed',
-    `There is no kernel ${version} in ${join(root, 'usr/lib/modules')}.`,
-    {
-      hint: 'Name an installed one with --kernel-version.',
-      class: 'usage',
-    },
-  );
 }
 
 function hostPart({ request, context }: Scene, { profiles }: PartSettings): Part {
   const { root } = request;
   return {
     role: 'host',
-    identity: { root, profiles },
-    watched: watchedHostFiles(profiles).map((path) => join(root, path)),
+    identity: {},
+    // Key files may be anywhere.
+    watched: undefined,
     draft: async () => {
       const host = await readHostFiles(root, profiles);
       for (const path of host.missing) noteMissing(path, context);
       if (host.files.size === 0) return undefined;
       const entries = hostFileEntries(host, defaultEpoch);
       const digests = [...host.files].map(([path, content]) => [path, sha256(content)]);
-      const content = { files: [...host.files.keys()], secrets: host.secrets };
+      const content = hostFilesContent(host);
       return draftOf(
         { role: 'host', key: digestJson({ digests, secrets: host.secrets }), content },
         (files) => writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),

@@ -15,6 +15,7 @@ import { debianRepositories } from '../../distro/apt-sources.ts';
 import type { RepositorySet } from '../../distro/repositories.ts';
 import type { SecretHash } from '../../engine/secret.ts';
 import type { PlanFacts } from '../../plan/image.ts';
+import type { HostPackages } from '../../plan/vocabulary.ts';
 import { readAptHost } from '../host.ts';
 
 /** Debian's keyring, from package debian-archive-keyring. */
@@ -24,6 +25,8 @@ export interface FactsRequest {
   readonly secretHash: SecretHash;
   readonly buildArguments: readonly string[];
   readonly volatileDirectories: readonly HostPath[];
+  /** Initrds are made of the packages of a running system. */
+  readonly hostPackages?: HostPackages;
 }
 
 /** Collects what planning needs to know about this machine. */
@@ -36,6 +39,7 @@ export async function planFacts(request: FactsRequest): Promise<PlanFacts> {
     randomUuid: () => randomUUID(),
     buildArguments: request.buildArguments,
     volatileDirectories: request.volatileDirectories,
+    ...(request.hostPackages === undefined ? {} : { hostPackages: request.hostPackages }),
     configJson: (image) => canonicalJson(configForScripts(image)),
   };
 }

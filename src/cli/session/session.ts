@@ -29,6 +29,7 @@ import type { ToolsRoot } from '../../sandbox/types.ts';
 import { catalogue } from '../../steps/catalogue.ts';
 import type { MetadataPolicy, ToolNeed } from '../../steps/implementation.ts';
 import type { VerbContext } from '../verb.ts';
+import type { FactsRequest } from './facts.ts';
 import { planFacts } from './facts.ts';
 import { buildableImages, selectImage, wantedImages } from './images.ts';
 import { checkInputs, makeScriptsExecutable, noteUnsupported } from './inputs.ts';
@@ -87,7 +88,10 @@ async function privilegesOfRun({ state }: CacheLayout): Promise<Privileges> {
 }
 
 /** Plans the project: images, default initrd, and the tools tree where the host's tools do not do. */
-export async function openBuildSession(context: VerbContext): Promise<BuildSession> {
+export async function openBuildSession(
+  context: VerbContext,
+  wishes: Pick<FactsRequest, 'hostPackages'> = {},
+): Promise<BuildSession> {
   const session = await openSession(context);
   const { project, image, environment } = session;
   const images = buildableImages(project);
@@ -103,7 +107,10 @@ export async function openBuildSession(context: VerbContext): Promise<BuildSessi
     return planOnce(volatilePaths(images, environment.store.layout, first));
 
     async function planOnce(volatileDirectories: readonly HostPath[]): Promise<Plan> {
-      const facts = await planFacts({ secretHash, buildArguments: context.rest, volatileDirectories });
+      const facts = await planFacts({
+        ...{ secretHash, buildArguments: context.rest, volatileDirectories },
+        ...wishes,
+      });
       return planProject({ images, wanted, initrds, tools, facts });
     }
   };

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { hostPath } from '../../base/brand.ts';
+import type { Json } from '../../base/canonical.ts';
+import { sha256 } from '../../base/canonical.ts';
+import { MkimgError } from '../../base/errors.ts';
+import { isDirectory, makeDirectory } from '../../base/files.ts';
+import { temporaryDirectory } from '../../base/temporary.ts';
+import { defaultJobs } from '../../engine/executor.ts';
+import { writeOutline } from '../../initrd/archive.ts';
+import type { HostFacts } from '../../initrd/host/facts.ts';
+import { segmentFingerprint, writeModulesSegment } from '../../initrd/modules/segment.ts';
+import type { ModuleSelection } from '../../initrd/modules/select.ts';
+import { selectForInitrd } from '../../initrd/modules/select.ts';
+import type { SegmentDraft } from '../../initrd/segment-cache.ts';
+import { currentMode } from '../../sandbox/namespace.ts';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { reasonText } from '../../steps/kernel-modules/closure.ts';
+import type { VerbContext } from '../verb.ts';
+import type { PartSettings } from './base.ts';
+import type { InitrdRequest } from './request.ts';
+
+export interface ModulesWish {
+  readonly request: InitrdRequest;
+  readonly settings: PartSettings;
+  /** What the machine is; undefined for an initrd that is not for this one. */
+  readonly host: HostFacts | undefined;
+}
+
+/** Files that decide which modules and firmware come along, without reading them all. */
+export function watchedModuleFiles({ root, kernelVersion }: InitrdRequest): readonly string[] {
+  const directory = join(root, 'usr/lib/modules', kernelVersion);
+  const indexes = [
+    'dep',
+    'softdep',
+    'weakdep',
+    'builtin',
+    'alias',
+    'symbols',
+    'devname',
+    'order',
+    'builtin.modinfo',
+  ];
+  return indexes
+    .flatMap((name) => [`modules.${name}`, `modules.${name}.bin`])
+    .map((name) => join(directory, name));
+}
+
+/**
+ * Chooses modules and firmware, so that the key of their segment is known.
+ * @throws MkimgError `kernel-not-installed`
+ */
+export async function draftModules(wish: ModulesWish, context: VerbContext): Promise<SegmentDraft> {
+  const { request, settings, host } = wish;
+  const { root, kernelVersion, mode, cache } = request;
+  if (!(await isDirectory(join(root, 'usr/lib/modules', kernelVersion)))) throw notInstalled(request);
+  const { events, signal } = context;
+  const sandbox = createSandbox({ mode: currentMode() ?? 'root', tools: { kind: 'host' }, events, signal });
+  const memory = hostPath(join(cache, 'modules'));
+  await makeDirectory(memory, 0o700);
+  await using scratch = await temporaryDirectory(cache, '.modules-');
+  const selection = await selectForInitrd(
+    { root, kernelVersion, mode, patterns: settings.patterns, profiles: [], host, memory },
+    { work: scratch.path, sandbox, jobs: defaultJobs() },
+  );
+  return {
+    role: 'modules',
+    key: sha256(segmentFingerprint(selection, settings.epoch)),
+    write: async (files) => {
+      await using work = await temporaryDirectory(cache, '.modules-');
+      const target = { selection, epoch: settings.epoch, target: files.file };
+      await writeModulesSegment(target, { work: work.path, sandbox, signal });
+      await writeOutline(files, context);
+      return contentOf(selection);
+    },
+  };
+}
+
+function contentOf({ kernelVersion, mode, modules, firmware, missingFirmware }: ModuleSelection): Json {
+  return {
+    ...{ kernel: kernelVersion, mode },
+    modules: Object.fromEntries(modules.map(({ module, reasons }) => [module.path, reasons.map(reasonText)])),
+    firmware: Object.fromEntries(firmware.map(({ path, requestedBy }) => [path, requestedBy])),
+    missingFirmware: Object.fromEntries(missingFirmware.map(({ name, requestedBy }) => [name, requestedBy])),
+  };
+}
+
+function notInstalled({ root, kernelVersion }: InitrdRequest): MkimgError {
+  const place = join(root, 'usr/lib/modules');
+  return new MkimgError('kernel-not-installed', `There is no kernel ${kernelVersion} in ${place}.`, {
+    hint: 'Name an installed one with --kernel-version.',
+    class: 'usage',
+  });
+}
