@@ -5,6 +5,7 @@ import type { HostPath, StepId } from '../../base/brand.ts';
 import { hostPath, sha256Digest } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { isObject } from '../../base/canonical.ts';
+import { silentEvents } from '../../base/events.ts';
 import { isDirectory, isRegularFile, makeDirectory } from '../../base/files.ts';
 import { parseEnvironmentFile } from '../../config/environment-file.ts';
 import { hostFiles } from '../../config/files.ts';
@@ -22,6 +23,7 @@ import type { HostPackages } from '../../plan/vocabulary.ts';
 import { outputSteps } from '../../plan/step.ts';
 import { currentMode } from '../../sandbox/namespace.ts';
 import { productDirectory } from '../product.ts';
+import { readProject } from '../session/project.ts';
 import { withPlaces } from '../session/places.ts';
 import type { BuildSession } from '../session/session.ts';
 import { openBuildSession } from '../session/session.ts';
@@ -94,7 +96,7 @@ export interface BaseScene {
  */
 export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefined> {
   const { request, version } = scene;
-  const context = await baseContext(scene);
+  const context = await withProfiles(await baseContext(scene));
   const session = await openBuildSession(context, await packageWishes(request));
   const watched = [...watchedPaths(request), ...hostInputs(session)];
   const before = look(watched);
@@ -178,6 +180,15 @@ async function packagesOf(entry: Entry | undefined): Promise<Json> {
   if (entry === undefined) return [];
   const { packages } = parseResolvedPackages(await readFile(entry.path, 'utf8'));
   return packages.map(({ name, version, architecture, sha256 }) => ({ name, version, architecture, sha256 }));
+}
+
+/** Profiles may be switched on in a file that is read after the first ones that have profiles. */
+async function withProfiles(context: VerbContext): Promise<VerbContext> {
+  const { main } = await readProject({ ...context, events: silentEvents });
+  const given = context.assignments.filter(({ setting }) => setting !== 'Profiles');
+  const text = main.config.Profiles.join(',');
+  const profiles = text === '' ? [] : [{ setting: 'Profiles', text, flag: `--profile=${text}` }];
+  return { ...context, assignments: [...given, ...profiles] };
 }
 
 /** The project of the base: no directory of the user's, but settings and directories to include, in this order. */

@@ -112,6 +112,7 @@ async function stageSegments(segments: readonly Segment[], directory: HostPath):
   if (!(await isDirectory(directory)))
     throw new MkimgError('output-not-writable', `There is no staging area ${directory}`, {
       hint: 'kernel-install(8) makes it and sets KERNEL_INSTALL_STAGING_AREA.',
+      class: 'usage',
     });
   for (const { role, path } of segments) {
     const place = join(directory, stagedNames[role]);
