@@ -82,6 +82,9 @@ export async function runBootTest(test: BootTest, host: VmHost): Promise<BootRes
   return watch.result(vm, started);
 }
 
+/** systemd gives devices and services 90 seconds; on a busy host software emulation needs more for the root's device. */
+const slowMachine = ['systemd.default_device_timeout_sec=600', 'systemd.default_timeout_start_sec=600'];
+
 /** What a test adds to the machine and takes away from it. */
 export function testMachine(test: Pick<BootTest, 'machine' | 'channel'>): VmRequest {
   const { machine, channel } = test;
@@ -91,7 +94,11 @@ export function testMachine(test: Pick<BootTest, 'machine' | 'channel'>): VmRequ
     ports: channel === 'console' ? [] : [reportPort],
     disks: machine.disks.map((disk) => ({ ...disk, discardWrites: true })),
     credentials: [...machine.credentials, ...reportCredentials(channel)],
-    commandLine: [...machine.commandLine, ...reportCommandLine(channel)],
+    commandLine: [
+      ...machine.commandLine,
+      ...reportCommandLine(channel),
+      ...(machine.accelerator === 'tcg' ? slowMachine : []),
+    ],
     ...(machine.rootDirectory && { rootDirectory: { ...machine.rootDirectory, discardWrites: true } }),
     endOnRestart: true,
   };

@@ -134,6 +134,13 @@ describe('testMachine', () => {
     const machine = testMachine({ machine: request, channel: 'console' });
     expect([machine.ports, machine.credentials]).toEqual([[], []]);
   });
+
+  it('makes a guest patient where it is emulated', () => {
+    const wordsOn = (accelerator: VmRequest['accelerator']): string =>
+      testMachine({ machine: { ...request, accelerator }, channel: 'unit' }).commandLine.join(' ');
+    expect(wordsOn('tcg')).toContain('systemd.default_device_timeout_sec=600');
+    expect(wordsOn('kvm')).not.toContain('timeout');
+  });
 });
 
 describe('companions', () => {
