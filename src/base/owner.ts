@@ -42,12 +42,12 @@ const day = 24 * 60 * 60 * 1000;
 
 /**
  * True while the process lives. One in another pid namespace (a container that shares the cache) cannot be looked up:
- * it counts as alive for a day after `since` (milliseconds since the epoch).
+ * it counts as alive for `trust` milliseconds, a day unless said otherwise, after `since` (milliseconds since the epoch).
  */
-export function isAlive(owner: Owner, since: number): boolean {
+export function isAlive(owner: Owner, since: number, trust: number = day): boolean {
   const here = currentOwner();
   if (owner.boot !== here.boot) return false;
-  if (owner.pidNamespace !== here.pidNamespace) return Date.now() - since < day;
+  if (owner.pidNamespace !== here.pidNamespace) return Math.abs(Date.now() - since) < trust;
   if (!processExists(owner.pid)) return false;
   const start = startTime(owner.pid);
   // /proc mounted with hidepid= shows nothing of other users' processes.

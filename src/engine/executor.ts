@@ -11,6 +11,7 @@ import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
 import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
 import { identityJson } from './key.ts';
+import { lockKeys } from './key-lock.ts';
 import { createPlaces } from './places.ts';
 import { beginBuild } from './prune.ts';
 import type { Identified, Made, Run, RunTimes } from './run.ts';
@@ -136,12 +137,15 @@ async function obtain(run: Run, node: Node): Promise<Made> {
 }
 
 async function findOrMake(run: Run, node: Node, known: Identified | undefined): Promise<Made> {
-  if (known === undefined) return make(run, node, known);
+  if (known === undefined) return await make(run, node, known);
   const stored = await soundEntry(run, known.key);
-  if (stored !== undefined) return taken(run, node, { ...known, entry: stored });
+  if (stored !== undefined) return await taken(run, node, { ...known, entry: stored });
+  await using _lock = await lockKeys(run, [known.key], node.step.label);
+  const others = await soundEntry(run, known.key);
+  if (others !== undefined) return await taken(run, node, { ...known, entry: others });
   const shared = await sharedEntry(run, node, known.key);
-  if (shared !== undefined) return taken(run, node, { ...known, entry: shared, shared: true });
-  return make(run, node, known);
+  if (shared !== undefined) return await taken(run, node, { ...known, entry: shared, shared: true });
+  return await make(run, node, known);
 }
 
 /** A result that need not be made. */

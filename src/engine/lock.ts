@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { linkSync } from 'node:fs';
+import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
+import { byBytes } from '../base/canonical.ts';
 import { isErrno } from '../base/errors.ts';
 import { modifiedAt, namesIn } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts';
@@ -10,12 +12,12 @@ import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts
 /*
  * Node has no flock(2), so a lock is a file that names its owner. It is made by link(2), which is atomic and brings the
  * content along. A lock whose owner is dead is removed by whoever holds a second lock, that for clearing the first, and
- * then the race for link(2) begins anew. All that locks guard here is also safe without them (commits and publishing are renames):
- * they save double work and give the user a word about waiting.
+ * then the race for link(2) begins anew. All that locks guard here is also safe without them (commits and publishing are
+ * renames): they save double work and give the user a word about waiting. So a file system without hard links has none.
  */
 
 export interface LockOptions {
-  /** Called once, when the lock is held by another process. */
+  /** Called once, when a lock is held by another process. */
   readonly onWait?: (pid: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -23,37 +25,84 @@ export interface LockOptions {
 const pollMilliseconds = 100;
 
 /** Waits until this process holds the lock `path`; released by disposal, or by the process's death. */
-export async function acquireLock(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
+export function acquireLock(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
+  return acquireLocks([path], options);
+}
+
+/**
+ * Waits until this process holds all of the locks, which are taken in one order by everybody, so that two processes never
+ * wait for each other. Their directories exist.
+ */
+export async function acquireLocks(
+  paths: readonly string[],
+  options: LockOptions = {},
+): Promise<AsyncDisposable> {
+  const [first, ...others] = [...new Set(paths)].sort(byBytes);
+  if (first === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() };
   const token = `${formatOwner(currentOwner())}.${randomBytes(6).toString('hex')}`;
-  const own = `${path}.${token}`;
+  const own = `${first}.${token}`;
   await writeFile(own, token, { flag: 'wx' });
-  let announced = false;
+  const held: string[] = [];
+  const releaseAll = async (): Promise<void> => {
+    clearInterval(beating);
+    await Promise.all(held.map((path) => release(path, token)));
+  };
+  // Those who cannot look the owner up, in another pid namespace, see that it lives.
+  const beating = setInterval(() => {
+    for (const path of held) void beat(path);
+  }, beatMilliseconds).unref();
   try {
-    for (;;) {
-      options.signal?.throwIfAborted();
-      if (await tryLink(own, path)) break;
-      const holder = await livingHolder(path);
-      if (holder === undefined) continue;
-      if (!announced) options.onWait?.(holder);
-      announced = true;
-      await sleep(
-        pollMilliseconds,
-        undefined,
-        options.signal === undefined ? {} : { signal: options.signal },
-      );
+    const onWait = once(options.onWait);
+    for (const path of [first, ...others]) {
+      if (await waitForLink(own, path, { ...options, onWait })) held.push(path);
     }
+  } catch (error) {
+    await releaseAll();
+    throw error;
   } finally {
     await rm(own, { force: true });
   }
-  return { [Symbol.asyncDispose]: () => release(path, token) };
+  return { [Symbol.asyncDispose]: releaseAll };
 }
 
-async function tryLink(own: string, path: string): Promise<boolean> {
+function once(callback: LockOptions['onWait']): (pid: number) => void {
+  let called = false;
+  return (pid) => {
+    if (!called) callback?.(pid);
+    called = true;
+  };
+}
+
+/** Returns false where the file system has no hard links. */
+async function waitForLink(own: string, path: string, { onWait, signal }: LockOptions): Promise<boolean> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const outcome = tryLink(own, path);
+    if (outcome !== 'taken') return outcome === 'held';
+    const holder = await livingHolder(path);
+    if (holder === undefined) continue;
+    onWait?.(holder);
+    await sleep(pollMilliseconds, undefined, signal === undefined ? {} : { signal });
+  }
+}
+
+const beatMilliseconds = 10_000;
+/** How long a lock whose owner cannot be looked up is taken for held after its last beat. */
+const beatTrustMilliseconds = 60_000;
+
+async function beat(path: string): Promise<void> {
+  const now = new Date();
+  // Without the lock there is nothing left to say.
+  await utimes(path, now, now).catch(() => undefined);
+}
+
+function tryLink(own: string, path: string): 'held' | 'taken' | 'unsupported' {
   try {
-    await link(own, path);
-    return true;
+    linkSync(own, path);
+    return 'held';
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) return false;
+    if (isErrno(error, 'EEXIST')) return 'taken';
+    if (isErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) return 'unsupported';
     throw error;
   }
 }
@@ -63,7 +112,8 @@ async function livingHolder(path: string): Promise<number | undefined> {
   try {
     const text = await readFile(path, 'utf8');
     const owner = parseOwner(text);
-    if (owner !== undefined && isAlive(owner, (await stat(path)).mtimeMs)) return owner.pid;
+    if (owner !== undefined && isAlive(owner, (await stat(path)).mtimeMs, beatTrustMilliseconds))
+      return owner.pid;
     await clearStale(path, text);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
@@ -82,6 +132,19 @@ async function release(path: string, token: string): Promise<void> {
     if ((await readFile(path, 'utf8')) === token) await rm(path);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+/** Removes what killed processes left in a directory of locks. */
+export async function removeStaleLocks(directory: string): Promise<void> {
+  for (const name of await namesIn(directory)) {
+    const path = join(directory, name);
+    // NAME.OWNER is a lock that was about to be taken.
+    const waiting = parseOwner(name.slice(name.indexOf('.') + 1));
+    const since = await modifiedAt(path);
+    if (since === undefined) continue;
+    if (waiting === undefined) await livingHolder(path);
+    else if (!isAlive(waiting, since)) await rm(path, { force: true });
   }
 }
 

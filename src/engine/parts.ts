@@ -5,9 +5,11 @@ import type { Json } from '../base/canonical.ts';
 import { digestJson } from '../base/canonical.ts';
 import type { Part, PartStore } from '../steps/implementation.ts';
 import type { StepIdentity } from './key.ts';
+import { lockKeys } from './key-lock.ts';
 import { stepKey } from './record.ts';
 import type { Run } from './run.ts';
 import { identityOf, soundEntry } from './run.ts';
+import type { Entry } from './store.ts';
 
 /** The parts that a step of a run uses, kept in the store beside the results of steps. */
 export function partStore(run: Run, step: StepId): PartStore {
@@ -61,7 +63,17 @@ async function makeMissing<T extends Part>(
   parts: readonly Keyed<T>[],
   make: (missing: readonly T[]) => Promise<readonly HostPath[]>,
 ): Promise<readonly HostPath[]> {
-  const found = await Promise.all(parts.map(({ key }) => soundEntry(run, key)));
+  const find = (): Promise<(Entry | undefined)[]> =>
+    Promise.all(parts.map(({ key }) => soundEntry(run, key)));
+  let found = await find();
+  const wanted = parts.filter((_, index) => found[index] === undefined);
+  await using _locks = await lockKeys(
+    run,
+    wanted.map(({ key }) => key),
+    wanted.map(({ part }) => part.label)[0] ?? '',
+  );
+  // Other builds may have made some of them meanwhile.
+  if (wanted.length > 0) found = await find();
   const missing = parts.filter((_, index) => found[index] === undefined);
   const made = missing.length === 0 ? [] : await make(missing.map(({ part }) => part));
   run.signal.throwIfAborted();

@@ -5,7 +5,7 @@ import { hostPath } from '../base/brand.ts';
 import type { EventSink } from '../base/events.ts';
 import { modifiedAt, writeCacheFile } from '../base/files.ts';
 import type { CacheLayout } from './layout.ts';
-import { acquireLock, markRunning, runningBuilds } from './lock.ts';
+import { acquireLock, markRunning, removeStaleLocks, runningBuilds } from './lock.ts';
 import { entryPath, wasMoved } from './moved.ts';
 import { listPool, removeFiles } from './package-pool.ts';
 import { listProjects } from './projects.ts';
@@ -68,6 +68,7 @@ export async function beginBuild({ store, events, signal }: BuildScope): Promise
       },
     });
     await removeStaleStages(staging);
+    await removeStaleLocks(join(state, 'locks'));
     // Removes the marks of killed builds on its way.
     await runningBuilds(runningDirectory(state));
   } catch (error) {

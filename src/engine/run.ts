@@ -163,6 +163,8 @@ async function soundPart(run: Run, key: StepKey): Promise<boolean> {
     message: `The stored result of '${part.record.label}' is damaged (${fault}); it is made again`,
   });
   await store.remove(key);
+  // Another build may make it again before this one looks for it once more.
+  run.checks.delete(key);
   return false;
 }
 

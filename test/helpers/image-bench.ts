@@ -69,6 +69,7 @@ export async function imageBench(): Promise<ImageBench> {
 async function leftovers(directory: HostPath): Promise<readonly string[]> {
   const stages = await names(join(directory, 'cache/mkimg/store/.staging'));
   const running = await names(join(directory, 'cache/mkimg/state/running'));
+  const locks = await names(join(directory, 'cache/mkimg/state/locks'));
   const temporary = await names(join(directory, 'tmp'));
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')
@@ -81,6 +82,7 @@ async function leftovers(directory: HostPath): Promise<readonly string[]> {
   return [
     ...stages.map((name) => `stage ${name}`),
     ...running.map((name) => `mark of a running build ${name}`),
+    ...locks.map((name) => `lock ${name}`),
     ...temporary.map((name) => `temporary ${name}`),
     ...mounts.map((line) => `mount ${line}`),
     ...hidden.map((name) => `half-written ${name}`),

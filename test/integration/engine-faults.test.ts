@@ -15,6 +15,9 @@ beforeAll(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
+/** Without scripts, which see where the project is: all steps of two projects are the same. */
+const sharedImage = '[Distribution]\nRelease=trixie\n[Output]\nFormat=tar\n[Content]\nPackages=more\n';
+
 async function built(project: HostPath, ...argv: readonly string[]): Promise<Buffer> {
   const { code, stderr } = await bench.run(project, ['build', ...argv]);
   expect(code, stderr).toBe(0);
@@ -23,10 +26,34 @@ async function built(project: HostPath, ...argv: readonly string[]): Promise<Buf
 
 it('builds that are killed at random moments do no harm to the next one', () => killAtRandom(bench, 10));
 
-it('builds that race for the same keys both succeed, with the same result', async () => {
-  const projects = await Promise.all([1, 2].map(() => bench.project(smallImage('race'), smallImageFiles)));
-  const [one, two] = await Promise.all(projects.map((project) => built(project)));
+it('of builds that race for the same keys, one works and the others wait for it', async () => {
+  const projects = await Promise.all([1, 2].map(() => bench.project(sharedImage)));
+  const runs = await Promise.all(projects.map((project) => bench.run(project, ['build'])));
+  for (const { code, stderr } of runs) expect(code, stderr).toBe(0);
+  const [one, two] = await Promise.all(projects.map((project) => readFile(join(project, 'image.tar.zst'))));
   expect(one?.equals(two ?? Buffer.alloc(0))).toBe(true);
+  const started = runs.flatMap(({ stderr }) => stderr.match(/^begin .*(unpack|install|pack tar).*$/gm) ?? []);
+  expect(new Set(started).size).toBe(started.length);
+  expect(started).toContain('begin  main: pack tar');
+  expect(runs.map(({ stderr }) => stderr).join('')).toMatch(/Waiting for process \d+, which is making '/);
+  expect(await bench.leftovers()).toEqual([]);
+});
+
+it('a build that waits for one that is killed makes the result itself', async () => {
+  await bench.run(await bench.project(sharedImage), ['cache', 'prune', '--all']);
+  const projects = await Promise.all([1, 2].map(() => bench.project(sharedImage)));
+  const [first, second] = await Promise.all(projects.map((project) => bench.start(project, ['build'])));
+  const waiting = await Promise.any(
+    [first, second].map(async (build) => {
+      await build?.said(/Waiting for process \d+, which is making 'main: .*/);
+      return build;
+    }),
+  );
+  const holder = waiting === first ? second : first;
+  holder?.kill('SIGKILL');
+  await holder?.ended;
+  const ended = await waiting?.ended;
+  expect(ended?.code, ended?.stderr).toBe(0);
   expect(await bench.leftovers()).toEqual([]);
 });
 

@@ -390,3 +390,50 @@ test('host files enter keys by content', async () => {
   await writeFile(join(source, 'file'), 'two');
   expect(await key()).not.toEqual(before);
 });
+
+describe('two runs that want one result', () => {
+  /** A slow step that counts how often it runs. */
+  function counting(fails: () => boolean): { readonly step: AnyFileStep; readonly runs: () => number } {
+    let runs = 0;
+    const run = async (_inputs: unknown, target: string): Promise<undefined> => {
+      runs += 1;
+      await sleep(300);
+      if (fails()) throw new MkimgError('test', 'it fails');
+      await writeFile(target, 'done');
+      return undefined;
+    };
+    return { step: { output: 'file', version: 1, tools: [], run }, runs: () => runs };
+  }
+
+  const wanted = planOf([step('a', 'compress', {})], [{ from: ref('a', 'file'), name: 'a' }]);
+
+  test('make it once, and the one that waits says so', async () => {
+    await using cache = await testCache();
+    const slow = counting(() => false);
+    const events = recordedEvents();
+    const environment = await testEnvironment(cache, {
+      catalogue: catalogueOf({ compress: slow.step }),
+      events,
+    });
+    const [one, two] = await Promise.all([execute(wanted, environment), execute(wanted, environment)]);
+    expect(slow.runs()).toBe(1);
+    expect(one.results.get(stepId('a'))?.key).toBe(two.results.get(stepId('a'))?.key);
+    expect(events.events).toContainEqual(
+      expect.objectContaining({
+        code: 'waiting',
+        message: `Waiting for process ${process.pid}, which is making 'a'`,
+      }),
+    );
+    expect(await readdir(join(cache.store.layout.state, 'locks'))).toEqual([]);
+  });
+
+  test('both try when the first one fails', async () => {
+    await using cache = await testCache();
+    let first = true;
+    const slow = counting(() => first && !(first = false));
+    const environment = await testEnvironment(cache, { catalogue: catalogueOf({ compress: slow.step }) });
+    const outcomes = await Promise.allSettled([execute(wanted, environment), execute(wanted, environment)]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(slow.runs()).toBe(2);
+  });
+});
