@@ -8,6 +8,8 @@ import type { Graph, Node } from './graph.ts';
 import { allReferences, indexPlan, nodeOf } from './graph.ts';
 import type { StepIdentity } from './key.ts';
 import { inputIdentity, keyOf } from './key.ts';
+import { excerptIdentity } from './excerpts.ts';
+import type { StoreRecord } from './record.ts';
 import type { Store } from './store.ts';
 
 /** What is known of a step without running anything. */
@@ -53,13 +55,13 @@ interface Evaluating {
 
 async function statusOf(node: Node, evaluating: Evaluating): Promise<StepStatus> {
   const { environment } = evaluating;
-  const upstream = new Map<StepId, Json>();
-  for (const { $ref } of allReferences(node)) {
-    const identity = await knownIdentity($ref, evaluating);
+  const upstream = new Map<Ref, Json>();
+  for (const ref of allReferences(node)) {
+    const identity = await knownIdentity(ref, evaluating);
     if (identity === undefined) return { state: 'unknown' };
-    upstream.set($ref, identity);
+    upstream.set(ref, identity);
   }
-  const lookUp = (ref: Ref): Promise<Json> => Promise.resolve(upstream.get(ref.$ref) ?? null);
+  const lookUp = (ref: Ref): Promise<Json> => Promise.resolve(upstream.get(ref) ?? null);
   const identity = await identify(node, environment, lookUp);
   if (identity === undefined) return { state: 'unknown' };
   const key = keyOf(identity);
@@ -67,14 +69,29 @@ async function statusOf(node: Node, evaluating: Evaluating): Promise<StepStatus>
   return { state: (await isHit(environment.store, key)) ? 'hit' : 'miss', identity, key };
 }
 
+/** Of a tree that is not made yet, it is not known what its excerpts will be: then it counts as a whole. */
 async function knownIdentity(
-  id: StepId,
+  ref: Ref,
   { graph, statuses, environment }: Evaluating,
 ): Promise<Json | undefined> {
-  const status = statuses.get(id);
+  const status = statuses.get(ref.$ref);
   if (status === undefined || status.state === 'unknown') return undefined;
-  if (!isContentKeyed(nodeOf(graph, id))) return status.key;
-  return (await environment.store.find(status.key))?.record.content;
+  const node = nodeOf(graph, ref.$ref);
+  if (isKeyOnly(node, ref)) return status.key;
+  const record = (await environment.store.find(status.key))?.record;
+  if (record === undefined) return isContentKeyed(node) ? undefined : status.key;
+  return resultIdentity(node, ref, record);
+}
+
+/** True when a reference to a step counts as the step's key, whatever comes out of it. */
+export function isKeyOnly(node: Node, { excerpts }: Ref): boolean {
+  return excerpts === undefined && !isContentKeyed(node);
+}
+
+/** What a reference to a step counts as in keys, given the step's result. */
+export function resultIdentity(node: Node, ref: Ref, record: StoreRecord): Json {
+  if (isContentKeyed(node)) return record.content ?? null;
+  return excerptIdentity(ref, record) ?? record.key;
 }
 
 /** True when later steps are keyed by the content of this step's output. */

@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import type { HostPath, StepId } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
+import type { ExcerptName } from '../plan/excerpts.ts';
 import type { Plan, Step } from '../plan/step.ts';
 import { outputSteps } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
+import type { ExcerptStates } from './excerpts.ts';
+import { excerptStates } from './excerpts.ts';
 import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
 import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
@@ -197,30 +200,46 @@ async function makeTree(run: Run, last: Node, stage: Stage): Promise<Made> {
     if (!nodeOf(run.graph, $ref).inner) void run.obtain($ref);
   }
   const lower = first.base === undefined ? undefined : (await run.obtain(first.base.$ref)).entry;
-  {
-    await using working = await openWorkingTree(run, stage, lower);
-    for (const node of chain) await runChainStep(run, { node, root: working.root, stage });
-  }
+  const excerpts = await runChain(run, { chain, stage, lower });
   const earlier = await Promise.all(chain.slice(0, -1).map(({ step }) => recordedIdentity(run, step)));
   for (const { step } of chain) {
     run.environment.history?.note(step.id, (await identityOf(run, step.id)).identity);
   }
   const identified = await identityOf(run, last.step.id);
-  return commit(run, { node: last, identified, stage, meta: null, lower, chain: earlier });
+  return commit(run, { node: last, identified, stage, meta: null, lower, chain: earlier, excerpts });
+}
+
+interface ChainRun {
+  readonly chain: readonly TreeNode[];
+  readonly stage: Stage;
+  readonly lower: Entry | undefined;
+}
+
+async function runChain(run: Run, { chain, stage, lower }: ChainRun): Promise<ExcerptStates> {
+  const since = Date.now();
+  const declared = new Map<ExcerptName, Json>();
+  await using working = await openWorkingTree(run, stage, lower);
+  for (const node of chain) await runChainStep(run, { node, root: working.root, stage, declared });
+  const upper = hostPath(join(stage.entry, 'tree'));
+  return await excerptStates({ upper, merged: working.root, lower: lower?.record, declared, since });
 }
 
 async function recordedIdentity(run: Run, { id, label }: Step): Promise<RecordedIdentity> {
   return { label, identity: identityJson((await identityOf(run, id)).identity) };
 }
 
-async function runChainStep(
-  run: Run,
-  { node, root, stage }: { node: TreeNode; root: HostPath; stage: Stage },
-): Promise<void> {
+interface ChainStep {
+  readonly node: TreeNode;
+  readonly root: HostPath;
+  readonly stage: Stage;
+  readonly declared: Map<ExcerptName, Json>;
+}
+
+async function runChainStep(run: Run, { node, root, stage, declared }: ChainStep): Promise<void> {
   const known = await identityOf(run, node.step.id);
   const working = node.base === undefined ? undefined : { step: node.base.$ref, root };
   await using opened = await openStepInputs(run, node, working);
-  await runStep(run, { node, known, opened, stage }, (inputs, context) =>
+  await runStep(run, { node, known, opened, stage, declared }, (inputs, context) =>
     node.implementation.run(inputs, root, context),
   );
 }
@@ -257,11 +276,12 @@ interface CommitRequest {
   readonly meta: Json;
   readonly lower: Entry | undefined;
   readonly chain?: readonly RecordedIdentity[];
+  readonly excerpts?: ExcerptStates;
 }
 
 async function commit(
   run: Run,
-  { node, identified, stage, meta, lower, chain = [] }: CommitRequest,
+  { node, identified, stage, meta, lower, chain = [], excerpts }: CommitRequest,
 ): Promise<Made> {
   // An aborted tool may have ended with success: what it left is not trusted.
   run.signal.throwIfAborted();
@@ -278,6 +298,7 @@ async function commit(
     meta,
     identity: identityJson(kept.identity),
     chain,
+    ...(excerpts === undefined ? {} : { excerpts }),
   });
   run.checks.set(kept.key, Promise.resolve(undefined));
   history?.note(step.id, kept.identity);

@@ -3,6 +3,7 @@ import { sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { isObject } from '../base/canonical.ts';
 import type { ArtifactType } from '../plan/step.ts';
+import type { ExcerptStates } from './excerpts.ts';
 
 /** One file of a `files` artifact, or the one of a `file` artifact (named `file`). */
 export interface RecordedFile {
@@ -43,6 +44,8 @@ export interface StoreRecord {
   readonly content?: Sha256;
   /** Trees: the entries whose layers make up the tree, bottom first, this entry last. */
   readonly layers: readonly StepKey[];
+  /** Trees: what is in their excerpts; see excerpts.ts. */
+  readonly excerpts?: ExcerptStates;
   /** What the step said about its output. */
   readonly meta: Json;
   /** What the key was computed from, to tell later why another key came out. */

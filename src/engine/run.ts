@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { HostPath, StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
+import type { ExcerptName } from '../plan/excerpts.ts';
 import type { Ref } from '../plan/step.ts';
 import type { BuildContext } from '../steps/implementation.ts';
 import type { EngineEnvironment } from './environment.ts';
-import { identify, identifyInputs, isContentKeyed } from './evaluate.ts';
+import { identify, identifyInputs, isKeyOnly, resultIdentity } from './evaluate.ts';
 import { explainStepFault, keepSandbox } from './faults.ts';
 import type { Graph, Node } from './graph.ts';
 import { allReferences, nodeOf } from './graph.ts';
@@ -110,11 +111,10 @@ export async function keptIdentity(run: Run, node: Node, foreseen: Identified): 
   return { identity: kept, key: keyOf(kept) };
 }
 
-async function keptReference(run: Run, { $ref }: Ref): Promise<Json> {
-  const node = nodeOf(run.graph, $ref);
-  if (node.inner) return (await keptIdentity(run, node, await identityOf(run, $ref))).key;
-  const { key, entry } = await run.obtain($ref);
-  return isContentKeyed(node) ? (entry.record.content ?? null) : key;
+async function keptReference(run: Run, ref: Ref): Promise<Json> {
+  const node = nodeOf(run.graph, ref.$ref);
+  if (node.inner) return (await keptIdentity(run, node, await identityOf(run, ref.$ref))).key;
+  return resultIdentity(node, ref, (await run.obtain(ref.$ref)).entry.record);
 }
 
 async function computeIdentity(
@@ -126,12 +126,13 @@ async function computeIdentity(
   return identity === undefined ? undefined : { identity, key: keyOf(identity) };
 }
 
-async function referenceIdentity(run: Run, { $ref }: Ref): Promise<Json> {
-  if (!isContentKeyed(nodeOf(run.graph, $ref))) return (await identityOf(run, $ref)).key;
+async function referenceIdentity(run: Run, ref: Ref): Promise<Json> {
+  const { $ref } = ref;
+  const node = nodeOf(run.graph, $ref);
+  if (isKeyOnly(node, ref)) return (await identityOf(run, $ref)).key;
   const known = await foreseeIdentity(run, $ref);
   const entry = known === undefined ? undefined : await run.environment.store.find(known.key);
-  const { content } = (entry ?? (await run.obtain($ref)).entry).record;
-  return content ?? null;
+  return resultIdentity(node, ref, (entry ?? (await run.obtain($ref)).entry).record);
 }
 
 /** An entry that is there and sound. A damaged one is reported and removed, so that it is made again. */
@@ -194,6 +195,8 @@ export interface StepRun {
   readonly known: Identified | undefined;
   readonly opened: OpenedInputs;
   readonly stage: Stage;
+  /** What the steps of a tree's lowest layer say about it; see BuildContext. */
+  readonly declared?: Map<ExcerptName, Json>;
 }
 
 /** Bytes of memory that a step is taken to need unless it says more. */
@@ -205,7 +208,7 @@ export type StepAction<T> = (inputs: unknown, context: BuildContext) => Promise<
 /** Runs one step in one of the run's places, with events and times. */
 export async function runStep<T>(
   run: Run,
-  { node, known, opened, stage }: StepRun,
+  { node, known, opened, stage, declared }: StepRun,
   action: StepAction<T>,
 ): Promise<T> {
   return run.places.use(node.implementation.memory ?? usualMemory, async () => {
@@ -217,7 +220,7 @@ export async function runStep<T>(
     await run.environment.onDecision?.({ step, state: 'run', identity: known?.identity });
     events.emit({ type: 'step-started', ...common, key: known?.key ?? '' });
     const products = productsPath(join(stage.entry, 'tree'));
-    const context = buildContext(run, { node, opened, work: await stage.scratch(), products });
+    const context = buildContext(run, { node, opened, work: await stage.scratch(), products, declared });
     try {
       const result = await action(opened.inputs, context);
       await checkInputs(run, node);
@@ -276,9 +279,10 @@ interface ContextParts {
   readonly opened: OpenedInputs;
   readonly work: HostPath;
   readonly products: HostPath;
+  readonly declared: Map<ExcerptName, Json> | undefined;
 }
 
-function buildContext(run: Run, { node, opened, work, products }: ContextParts): BuildContext {
+function buildContext(run: Run, { node, opened, work, products, declared }: ContextParts): BuildContext {
   const { environment, signal } = run;
   const { events, store, jobs, metadataPolicy } = environment;
   const { step } = node;
@@ -295,6 +299,7 @@ function buildContext(run: Run, { node, opened, work, products }: ContextParts):
     origin: step.origin,
     metadataPolicy,
     jobs,
+    madeFrom: (excerpt, identity) => void declared?.set(excerpt, identity),
     lock: (path) => acquireLock(path, { signal }),
     progress: (done, total, ...[unit, note]) => {
       events.emit({

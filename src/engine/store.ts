@@ -9,6 +9,7 @@ import { isErrno } from '../base/errors.ts';
 import { exists, syncDirectory } from '../base/files.ts';
 import type { ArtifactType } from '../plan/step.ts';
 import type { Listing } from './content.ts';
+import type { ExcerptStates } from './excerpts.ts';
 import { fileDigest, listTree, sampleDigest } from './content.ts';
 import { entryPath, movedTo, recordMove } from './moved.ts';
 import type { CacheLayout } from './layout.ts';
@@ -41,6 +42,7 @@ export interface EntryDraft {
   readonly sync?: boolean;
   /** Steps whose changes are in the same layer. */
   readonly chain?: readonly RecordedIdentity[];
+  readonly excerpts?: ExcerptStates;
 }
 
 /** How thoroughly an entry is checked. */
@@ -161,6 +163,7 @@ async function describe(stage: Stage, draft: EntryDraft): Promise<StoreRecord> {
     ...{ format: 1, key, kind, label, createdAt: Date.now(), bytes, artifact, meta, identity },
     layers: draft.type === 'tree' ? [...draft.lowerLayers, key] : [],
     chain: draft.chain ?? [],
+    ...(draft.excerpts === undefined ? {} : { excerpts: draft.excerpts }),
     ...(draft.contentKeyed ? { content: statedContent(meta) ?? contentDigest(artifact) } : {}),
   };
 }

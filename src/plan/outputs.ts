@@ -1,6 +1,7 @@
 import { unreachable } from '../base/errors.ts';
 import type { BuildableConfig } from '../config/project.ts';
 import type { PlannedImage } from './image.ts';
+import { excerptOf } from './excerpts.ts';
 import type { HostInput, PlannedOutput, Ref } from './step.ts';
 import { scriptSettings } from './scripts.ts';
 import type { PlannedTree } from './tree.ts';
@@ -206,7 +207,7 @@ function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSe
         perKernel: image.add(
           'pack-kernel-modules',
           {
-            tree: tree.root,
+            tree: excerptOf(tree.root, ['kernel']),
             modules: config.KernelInitrdModules,
             compression: { algorithm: 'zstd', level: config.CompressLevel },
             epoch: image.epoch,
@@ -226,7 +227,7 @@ function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSe
 function planKernels(image: PlannedImage, tree: PlannedTree): Ref<'files'> {
   return image.add(
     'extract-kernels',
-    { tree: tree.root },
+    { tree: excerptOf(tree.root, ['kernel']) },
     { label: 'extract kernels', ...image.originOption('Packages') },
   );
 }
@@ -236,7 +237,7 @@ function planUkis(image: PlannedImage, tree: PlannedTree, initrds: Ref<'files'>)
   return image.add(
     'build-uki',
     {
-      tree: tree.root,
+      tree: excerptOf(tree.root, ['kernel', 'boot']),
       initrds,
       commandLine: config.KernelCommandLine,
       architecture: config.Architecture,

@@ -2,6 +2,7 @@ import type { HostPath, ImageName, StepId, TreePath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import type { HostInput } from '../distro/inputs.ts';
+import type { ExcerptName } from './excerpts.ts';
 import type { StepInputs } from './vocabulary.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface Ref<T extends RefType = RefType> {
   readonly type: T;
   /** It is there for the step to use, but what it is does not count in the key: something else in the inputs says it all. */
   readonly unkeyed?: true;
+  /** The step reads no more of the tree than this, and is keyed by it; see excerptOf(). */
+  readonly excerpts?: readonly ExcerptName[];
 }
 
 /** `products`: what a kept tree step left beside its tree, such as packages that scripts made; see productsOf(). */

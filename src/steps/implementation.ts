@@ -2,6 +2,7 @@ import type { HostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import type { EventSink } from '../base/events.ts';
+import type { ExcerptName } from '../plan/excerpts.ts';
 import type { HostInput, Opened, StepKind } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
 import type { Sandbox, ToolNeed } from '../sandbox/types.ts';
@@ -76,6 +77,11 @@ export interface BuildContext {
   readonly signal: AbortSignal;
   readonly origin: Origin | undefined;
   readonly metadataPolicy: MetadataPolicy;
+  /**
+   * Steps that make a new tree: says what all that the tree has in an excerpt was made from, so that it need not be read to
+   * tell it from another's.
+   */
+  madeFrom(excerpt: ExcerptName, identity: Json): void;
   /** CPUs to use inside a step. */
   readonly jobs: number;
   /**

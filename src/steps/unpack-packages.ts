@@ -8,6 +8,8 @@ import { architectures } from '../distro/architectures.ts';
 import { unpackRounds } from '../distro/package-order.ts';
 import type { ResolvedPackage } from '../distro/resolved.ts';
 import { parseResolvedPackages } from '../distro/resolved.ts';
+import type { ExcerptName } from '../plan/excerpts.ts';
+import { excerpts } from '../plan/excerpts.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import { layOutTree, mergedDirectories } from './apt/bootstrap.ts';
@@ -26,7 +28,7 @@ import type { BuildContext, TreeStep } from './implementation.ts';
  */
 export const unpackPackages: TreeStep<'unpack-packages'> = {
   output: 'tree',
-  version: 3,
+  version: 4,
   memory: 384 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
@@ -86,7 +88,30 @@ async function link(
   await layOutTree(treeAt(root), native);
   await writeDatabase(treeAt(root), unpacked, records);
   await writeChecksums(treeAt(root), unpacked, plan);
+  describeExcerpts(unpacked, plan, context);
   return undefined;
+}
+
+/** What is in an excerpt comes from the packages that have anything there, in their order. */
+function describeExcerpts(
+  unpacked: readonly UnpackedPackage[],
+  { links, directories }: LinkPlan,
+  context: BuildContext,
+): void {
+  for (const name of Object.keys(excerpts) as ExcerptName[]) {
+    const paths: readonly string[] = excerpts[name];
+    const isInside = (place: string): boolean =>
+      paths.some(
+        (path) => place.startsWith(path) && (place.length === path.length || place[path.length] === '/'),
+      );
+    const sources = [...new Set(links.filter(({ to }) => isInside(to)).map(({ source }) => source))];
+    context.madeFrom(name, {
+      packages: sources.map((source) => unpacked[source]?.entry.sha256 ?? ''),
+      directories: directories
+        .filter(({ path }) => isInside(path))
+        .map(({ path, mode }) => `${mode} ${path}`),
+    });
+  }
 }
 
 /** Packages may come without checksums of their files: dpkg then makes a list of what it unpacks. */

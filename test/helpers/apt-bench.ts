@@ -74,6 +74,7 @@ export class AptBench {
       jobs: 2,
       parts: plainParts(hostPath(join(this.directory, 'parts'))),
       lock: (path) => acquireLock(path),
+      madeFrom: () => undefined,
       progress: () => undefined,
       ...more,
     };

@@ -44,6 +44,7 @@ export async function stepBench(tools: ToolsRoot): Promise<StepBench> {
     jobs: 2,
     parts: { obtain: (parts, make) => make(parts) },
     lock: () => Promise.reject(new Error('no step under test takes locks')),
+    madeFrom: () => undefined,
     progress: () => undefined,
   };
   return {

@@ -30,6 +30,7 @@ async function contextFor(): Promise<BuildContext> {
     sandbox: createSandbox({ mode: 'root', tools: { kind: 'host' }, events: silentEvents }),
     signal: new AbortController().signal,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
+    madeFrom: () => undefined,
     progress: () => undefined,
     parts: { obtain: () => Promise.reject(new Error('packing makes no parts')) },
     lock: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),

@@ -67,6 +67,7 @@ async function takeOver(
   { store, sandbox, line }: Scene,
 ): Promise<boolean> {
   const { key, kind, label, type, products, layers, meta, identity, chain, archive } = record;
+  const excerpts = record.excerpts === undefined ? {} : { excerpts: record.excerpts };
   await requireSpace(store, archive.bytes + record.bytes);
   await using stage = await store.stage();
   const work = await stage.scratch();
@@ -76,7 +77,7 @@ async function takeOver(
   const parts: readonly ArchivePart[] = products ? [type, 'products'] : [type];
   await unpackArtifact({ parts, work, scratch: await stage.scratch(), entry: stage.entry }, sandbox);
   line.signal.throwIfAborted();
-  const draft = { key, kind, label, type, contentKeyed, meta, identity, chain };
+  const draft = { key, kind, label, type, contentKeyed, meta, identity, chain, ...excerpts };
   await store.commit(stage, { ...draft, lowerLayers: layers.slice(0, -1) });
   return true;
 }

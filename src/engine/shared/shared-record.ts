@@ -2,6 +2,8 @@ import type { Sha256, StepKey } from '../../base/brand.ts';
 import { sha256Digest } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { canonicalJson, isObject } from '../../base/canonical.ts';
+import type { ExcerptStates } from '../excerpts.ts';
+import { areExcerptStates } from '../excerpts.ts';
 import type { RecordedArtifact, RecordedIdentity, StoreRecord } from '../record.ts';
 import { isKey } from '../record.ts';
 
@@ -21,6 +23,8 @@ export interface SharedRecord {
   readonly meta: Json;
   readonly identity: Json;
   readonly chain: readonly RecordedIdentity[];
+  /** Trees: see StoreRecord. */
+  readonly excerpts?: ExcerptStates;
   readonly archive: SharedArchive;
 }
 
@@ -53,7 +57,8 @@ export function formatSharedRecord(stored: StoreRecord, archive: SharedArchive):
     identity,
   };
   const steps = chain.map((step) => ({ label: step.label, identity: step.identity }));
-  return `${canonicalJson({ ...common, chain: steps, archive: { ...archive } })}\n`;
+  const rest = stored.excerpts === undefined ? {} : { excerpts: { ...stored.excerpts } };
+  return `${canonicalJson({ ...common, chain: steps, ...rest, archive: { ...archive } })}\n`;
 }
 
 /** Reads what a shared cache answered for `key`; undefined when it is not a record of this version for this key. */
@@ -75,7 +80,7 @@ function isSharedRecord(value: unknown): value is SharedRecord {
     format === 1 &&
     isKey(key) &&
     isName(kind) &&
-    isForm(type, value['products']) &&
+    isForm(value) &&
     isSize(bytes) &&
     areLayers(layers, type === 'tree' ? key : undefined) &&
     isIdentity(value) &&
@@ -85,7 +90,8 @@ function isSharedRecord(value: unknown): value is SharedRecord {
   );
 }
 
-function isForm(type: unknown, products: unknown): boolean {
+function isForm({ type, products, excerpts }: Readonly<Record<string, unknown>>): boolean {
+  if (!areExcerptStates(excerpts)) return false;
   if (type === 'tree') return typeof products === 'boolean';
   return (type === 'file' || type === 'files') && products === false;
 }

@@ -26,6 +26,7 @@ export async function toolFreeContext(scratch: HostPath): Promise<StepContext> {
     sandbox: { mode: 'root', tools: { kind: 'host' }, run },
     signal: new AbortController().signal,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
+    madeFrom: () => undefined,
     progress: () => undefined,
     // Nothing is shared: each step makes its own.
     parts: { obtain: (parts, make) => make(parts) },
