@@ -29,6 +29,7 @@ export interface AnyFileStep {
   readonly tools: readonly ToolNeed[];
   readonly memory?: number;
   readonly contentKeyed?: boolean;
+  keyTools?(inputs: unknown): readonly ToolNeed[];
   state?(inputs: unknown, context: StateContext): Promise<string | undefined>;
   run(inputs: unknown, target: HostPath, context: BuildContext): Promise<Json | undefined>;
 }

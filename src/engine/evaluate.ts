@@ -1,9 +1,9 @@
 import type { StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
-import type { Plan, Ref } from '../plan/step.ts';
+import type { Plan, Ref, Step } from '../plan/step.ts';
 import { outputSteps } from '../plan/step.ts';
-import type { StateContext } from '../steps/implementation.ts';
-import type { EvaluationEnvironment } from './environment.ts';
+import type { StateContext, ToolNeed } from '../steps/implementation.ts';
+import type { AnyStep, EvaluationEnvironment } from './environment.ts';
 import type { Graph, Node } from './graph.ts';
 import { allReferences, indexPlan, nodeOf } from './graph.ts';
 import type { StepIdentity } from './key.ts';
@@ -141,9 +141,14 @@ export async function identifyInputs(
     tools:
       tools.kind === 'tree'
         ? { $ref: await reference(tools.tree) }
-        : await environment.identifyTools(implementation.tools, tools),
+        : await environment.identifyTools(keyTools(step, implementation), tools),
     ownership: environment.ownership,
   };
+}
+
+function keyTools({ inputs }: Step, implementation: AnyStep): readonly ToolNeed[] {
+  const { tools } = implementation;
+  return implementation.output === 'tree' ? tools : (implementation.keyTools?.(inputs) ?? tools);
 }
 
 const unknownState = Symbol('unknown state');

@@ -50,6 +50,12 @@ export async function excerptStates(layer: FinishedLayer): Promise<ExcerptStates
   return states;
 }
 
+/** The state of one excerpt; undefined where it cannot be told apart from the tree. */
+export async function excerptDigest(name: ExcerptName, layer: FinishedLayer): Promise<string | undefined> {
+  const state = await excerptState(name, layer);
+  return state === undefined ? undefined : digestJson(state);
+}
+
 /** What a reference to excerpts of a tree counts as in keys; undefined where only the tree as a whole can count. */
 export function excerptIdentity(
   { excerpts: names }: Ref,

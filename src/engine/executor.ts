@@ -9,7 +9,7 @@ import type { Plan, Step } from '../plan/step.ts';
 import { outputSteps } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
 import type { ExcerptStates } from './excerpts.ts';
-import { excerptStates } from './excerpts.ts';
+import { excerptDigest, excerptStates } from './excerpts.ts';
 import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
 import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
@@ -17,7 +17,7 @@ import { identityJson } from './key.ts';
 import { lockKeys } from './key-lock.ts';
 import { createPlaces } from './places.ts';
 import { beginBuild } from './prune.ts';
-import type { Identified, Made, Run, RunTimes } from './run.ts';
+import type { Identified, Made, Run, RunTimes, WorkingState } from './run.ts';
 import {
   foreseeIdentity,
   identityOf,
@@ -219,9 +219,17 @@ async function runChain(run: Run, { chain, stage, lower }: ChainRun): Promise<Ex
   const since = Date.now();
   const declared = new Map<ExcerptName, Json>();
   await using working = await openWorkingTree(run, stage, lower);
-  for (const node of chain) await runChainStep(run, { node, root: working.root, stage, declared });
-  const upper = hostPath(join(stage.entry, 'tree'));
-  return await excerptStates({ upper, merged: working.root, lower: lower?.record, declared, since });
+  const { root } = working;
+  const layer = {
+    upper: hostPath(join(stage.entry, 'tree')),
+    merged: root,
+    lower: lower?.record,
+    declared,
+    since,
+  };
+  const stateOf = (excerpt: ExcerptName): Promise<string | undefined> => excerptDigest(excerpt, layer);
+  for (const node of chain) await runChainStep(run, { node, root, stage, tree: { declared, stateOf } });
+  return await excerptStates(layer);
 }
 
 async function recordedIdentity(run: Run, { id, label }: Step): Promise<RecordedIdentity> {
@@ -232,14 +240,14 @@ interface ChainStep {
   readonly node: TreeNode;
   readonly root: HostPath;
   readonly stage: Stage;
-  readonly declared: Map<ExcerptName, Json>;
+  readonly tree: WorkingState;
 }
 
-async function runChainStep(run: Run, { node, root, stage, declared }: ChainStep): Promise<void> {
+async function runChainStep(run: Run, { node, root, stage, tree }: ChainStep): Promise<void> {
   const known = await identityOf(run, node.step.id);
   const working = node.base === undefined ? undefined : { step: node.base.$ref, root };
   await using opened = await openStepInputs(run, node, working);
-  await runStep(run, { node, known, opened, stage, declared }, (inputs, context) =>
+  await runStep(run, { node, known, opened, stage, tree }, (inputs, context) =>
     node.implementation.run(inputs, root, context),
   );
 }

@@ -195,8 +195,15 @@ export interface StepRun {
   readonly known: Identified | undefined;
   readonly opened: OpenedInputs;
   readonly stage: Stage;
-  /** What the steps of a tree's lowest layer say about it; see BuildContext. */
-  readonly declared?: Map<ExcerptName, Json>;
+  /** Tree steps. */
+  readonly tree?: WorkingState;
+}
+
+/** What is known of a tree while steps work on it; see BuildContext. */
+export interface WorkingState {
+  /** What its steps say that it was made from. */
+  readonly declared: Map<ExcerptName, Json>;
+  stateOf(excerpt: ExcerptName): Promise<string | undefined>;
 }
 
 /** Bytes of memory that a step is taken to need unless it says more. */
@@ -208,7 +215,7 @@ export type StepAction<T> = (inputs: unknown, context: BuildContext) => Promise<
 /** Runs one step in one of the run's places, with events and times. */
 export async function runStep<T>(
   run: Run,
-  { node, known, opened, stage, declared }: StepRun,
+  { node, known, opened, stage, tree }: StepRun,
   action: StepAction<T>,
 ): Promise<T> {
   return run.places.use(node.implementation.memory ?? usualMemory, async () => {
@@ -220,7 +227,7 @@ export async function runStep<T>(
     await run.environment.onDecision?.({ step, state: 'run', identity: known?.identity });
     events.emit({ type: 'step-started', ...common, key: known?.key ?? '' });
     const products = productsPath(join(stage.entry, 'tree'));
-    const context = buildContext(run, { node, opened, work: await stage.scratch(), products, declared });
+    const context = buildContext(run, { node, opened, work: await stage.scratch(), products, tree });
     try {
       const result = await action(opened.inputs, context);
       await checkInputs(run, node);
@@ -279,10 +286,10 @@ interface ContextParts {
   readonly opened: OpenedInputs;
   readonly work: HostPath;
   readonly products: HostPath;
-  readonly declared: Map<ExcerptName, Json> | undefined;
+  readonly tree: WorkingState | undefined;
 }
 
-function buildContext(run: Run, { node, opened, work, products, declared }: ContextParts): BuildContext {
+function buildContext(run: Run, { node, opened, work, products, tree }: ContextParts): BuildContext {
   const { environment, signal } = run;
   const { events, store, jobs, metadataPolicy } = environment;
   const { step } = node;
@@ -299,7 +306,8 @@ function buildContext(run: Run, { node, opened, work, products, declared }: Cont
     origin: step.origin,
     metadataPolicy,
     jobs,
-    madeFrom: (excerpt, identity) => void declared?.set(excerpt, identity),
+    madeFrom: (excerpt, identity) => void tree?.declared.set(excerpt, identity),
+    stateOf: async (excerpt) => tree?.stateOf(excerpt),
     lock: (path) => acquireLock(path, { signal }),
     progress: (done, total, ...[unit, note]) => {
       events.emit({

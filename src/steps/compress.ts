@@ -1,4 +1,4 @@
-import { compressFile, compressionTools } from './compression.ts';
+import { compressFile, compressionTools, compressorOf } from './compression.ts';
 import type { FileStep } from './implementation.ts';
 
 /** One file, compressed. The planner leaves the step out where nothing is to be compressed. */
@@ -7,6 +7,7 @@ export const compress: FileStep<'compress'> = {
   version: 1,
   memory: 768 << 20,
   tools: compressionTools,
+  keyTools: ({ compression }) => compressorOf(compression),
   async run({ file, compression }, target, context) {
     if (compression.algorithm === 'none') throw new Error('internal: compress step without compression');
     await compressFile({ source: file.path, target, compression }, context);

@@ -13,6 +13,13 @@ export const compressionTools: readonly ToolNeed[] = [
   { tool: 'gzip', reason: 'compressing with gzip' },
 ];
 
+const programs = { none: undefined, zstd: 'zstd', xz: 'xz', gz: 'gzip' } as const;
+
+/** The program among them that this compression is done with, if any. */
+export function compressorOf({ algorithm }: Compression): readonly ToolNeed[] {
+  return compressionTools.filter(({ tool }) => tool === programs[algorithm]);
+}
+
 /** Suffix of file names, with its dot. */
 export function compressionSuffix(compression: Compression): string {
   return { none: '', zstd: '.zst', xz: '.xz', gz: '.gz' }[compression.algorithm];

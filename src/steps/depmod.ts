@@ -1,16 +1,15 @@
-import { createHash } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
 import { parseModulesDep } from '../formats/kmod.ts';
 import type { Mount, RunRequest } from '../sandbox/types.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
+import { contentDigest } from './content-digest.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { moduleDirectory, moduleVersions } from './kernels.ts';
-import { walkTree } from './walk.ts';
 
 /** Module indexes for each kernel whose indexes are missing or do not list what is there. */
 export const depmod: TreeStep<'depmod'> = {
@@ -43,7 +42,7 @@ async function index(version: string, { tree, configuration, context }: Indexing
     label: `indexes of the modules of kernel ${version}`,
     identity: {
       kernel: version,
-      modules: await contentDigest(directory, { counts: isIndexInput, signal }),
+      modules: await modulesDigest(version, directory, context),
       configuration: await Promise.all(
         configuration.map(({ source }) => contentDigest(source, { counts: () => true, signal })),
       ),
@@ -65,6 +64,27 @@ async function index(version: string, { tree, configuration, context }: Indexing
   }
 }
 
+/** Reading all modules only to find that they are known takes half a second: what is known of their origin saves it. */
+async function modulesDigest(version: string, directory: HostPath, context: BuildContext): Promise<string> {
+  const { signal } = context;
+  const digest = (): Promise<string> => contentDigest(directory, { counts: isIndexInput, signal });
+  const state = await context.stateOf('kernel');
+  if (state === undefined) return digest();
+  const part = {
+    ...{ kind: 'module-digest', version: 1, label: `digest of the modules of kernel ${version}` },
+    identity: { kernel: version, state },
+    byTools: false,
+  };
+  const [known] = await context.parts.obtain([part], async () => {
+    const made = hostPath(join(context.work, `digest-${version}`));
+    await mkdir(made);
+    await writeFile(join(made, 'digest'), await digest());
+    return [made];
+  });
+  if (known === undefined) throw new Error('internal: no digest of modules');
+  return readFile(join(known, 'digest'), 'utf8');
+}
+
 /** What depmod reads, of a kernel's directory: the modules, and lists that came with the kernel. */
 function isIndexInput(path: string): boolean {
   return kernelLists.includes(path) || !/^modules\.[^/]*$/.test(path);
@@ -74,22 +94,6 @@ const kernelLists = ['modules.order', 'modules.builtin', 'modules.builtin.modinf
 
 async function madeIndexes(directory: HostPath): Promise<readonly string[]> {
   return (await readdir(directory)).filter((name) => !isIndexInput(name));
-}
-
-/** Digest of names and contents of files below a directory, as far as `counts` says. Links count by where they lead. */
-async function contentDigest(
-  directory: HostPath,
-  { counts, signal }: { readonly counts: (path: string) => boolean; readonly signal: AbortSignal },
-): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const { path, file, stats } of walkTree(directory, signal)) {
-    const name = path.toString('latin1');
-    if (stats.isDirectory() || !counts(name)) continue;
-    hash.update(`${name}\0`, 'latin1');
-    if (stats.isSymbolicLink()) hash.update(readlinkSync(file, 'buffer'));
-    else if (stats.isFile()) hash.update(`${stats.size}\0`).update(readFileSync(file));
-  }
-  return hash.digest('hex');
 }
 
 const buildRoot = '/buildroot';
@@ -128,7 +132,7 @@ const indexFiles = ['modules.dep.bin', 'modules.alias.bin', 'modules.symbols.bin
 /** Packages run depmod themselves where maintainer scripts run; extra trees may bring modules afterwards. */
 async function isIndexed(tree: Tree, version: string): Promise<boolean> {
   const directory = moduleDirectory(version);
-  const onDisk = await modulesOnDisk(await tree.resolve(directory));
+  const onDisk = modulesOnDisk(await tree.resolve(directory));
   // A kernel without loadable modules: nothing to index.
   if (onDisk.length === 0) return true;
   for (const name of indexFiles) {
@@ -143,15 +147,16 @@ function inDirectory(directory: TreePath, name: string): TreePath {
   return treePath(`${directory}/${name}`);
 }
 
-async function modulesOnDisk(directory: HostPath): Promise<readonly string[]> {
+/** Synchronous calls: a kernel has hundreds of directories, and each costs less than a turn of the event loop. */
+function modulesOnDisk(directory: HostPath): readonly string[] {
   const found: string[] = [];
-  const pending: HostPath[] = [directory];
+  const pending = [''];
   for (let here = pending.pop(); here !== undefined; here = pending.pop()) {
-    for (const entry of await readdir(here, { withFileTypes: true })) {
-      const path = join(here, entry.name);
+    for (const entry of readdirSync(join(directory, here), { withFileTypes: true })) {
+      const path = here === '' ? entry.name : `${here}/${entry.name}`;
       // `build` and `source` are links to kernel sources: links to directories are not entered.
-      if (entry.isDirectory()) pending.push(hostPath(path));
-      else if (/\.ko(\.(xz|zst|gz))?$/.test(entry.name)) found.push(relative(directory, path));
+      if (entry.isDirectory()) pending.push(path);
+      else if (/\.ko(\.(xz|zst|gz))?$/.test(entry.name)) found.push(path);
     }
   }
   return found;

@@ -82,6 +82,11 @@ export interface BuildContext {
    * tell it from another's.
    */
   madeFrom(excerpt: ExcerptName, identity: Json): void;
+  /**
+   * Tree steps: names what the tree has in an excerpt now; another tree of the same state has the same there. undefined
+   * where that is not known.
+   */
+  stateOf(excerpt: ExcerptName): Promise<string | undefined>;
   /** CPUs to use inside a step. */
   readonly jobs: number;
   /**
@@ -113,6 +118,8 @@ export interface FileStep<K extends StepKind> {
   readonly output: 'file' | 'files';
   readonly version: number;
   readonly tools: readonly ToolNeed[];
+  /** The tools whose versions can change the output that is made from these inputs; all of them when absent. */
+  keyTools?(inputs: StepInputs[K]): readonly ToolNeed[];
   /** Bytes that the step and its programs may need at a time, where these are many. */
   readonly memory?: number;
   /**

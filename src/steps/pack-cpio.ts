@@ -1,5 +1,5 @@
 import { writeArchive } from './archive-file.ts';
-import { compressionTools } from './compression.ts';
+import { compressionTools, compressorOf } from './compression.ts';
 import type { FileStep } from './implementation.ts';
 import { archiveEntries } from './walk.ts';
 
@@ -9,6 +9,7 @@ export const packCpio: FileStep<'pack-cpio'> = {
   version: 1,
   memory: 512 << 20,
   tools: compressionTools,
+  keyTools: ({ compression }) => compressorOf(compression),
   async run({ tree, compression, epoch }, target, context) {
     const entries = await archiveEntries(tree.root, {
       signal: context.signal,

@@ -15,7 +15,7 @@ import type { Compression } from '../plan/vocabulary.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import { writeArchive } from './archive-file.ts';
-import { compressionSuffix, compressionTools } from './compression.ts';
+import { compressionSuffix, compressionTools, compressorOf } from './compression.ts';
 import type { BuildContext, FileStep } from './implementation.ts';
 import { firmwareByModule, modinfoTools } from './kernel-modules/firmware-names.ts';
 import { firmwareOf } from './kernel-modules/firmware.ts';
@@ -33,6 +33,7 @@ export const packKernelModules: FileStep<'pack-kernel-modules'> = {
   version: 2,
   memory: 512 << 20,
   tools: [...compressionTools, ...modinfoTools],
+  keyTools: ({ compression }) => compressorOf(compression),
   async run({ tree: { root }, modules, compression, epoch }, target, context) {
     const tree = treeAt(root);
     await mkdir(target);

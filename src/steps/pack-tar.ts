@@ -1,16 +1,19 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compressionCommand, compressionTools } from './compression.ts';
+import { compressionCommand, compressionTools, compressorOf } from './compression.ts';
 import type { Compression } from '../plan/vocabulary.ts';
 import type { FileStep } from './implementation.ts';
 import { buildroot } from './script-environment.ts';
+
+const tar = { tool: 'tar', reason: 'to pack the tree' } as const;
 
 /** A tree as a tar archive. Sockets are left out, as they mean nothing without their owner. */
 export const packTar: FileStep<'pack-tar'> = {
   output: 'file',
   version: 1,
   memory: 512 << 20,
-  tools: [{ tool: 'tar', reason: 'to pack the tree' }, ...compressionTools],
+  tools: [tar, ...compressionTools],
+  keyTools: ({ compression }) => [tar, ...compressorOf(compression)],
   async run({ tree, compression, epoch }, target, context) {
     await context.sandbox.run({
       tool: 'tar',

@@ -75,6 +75,7 @@ export class AptBench {
       parts: plainParts(hostPath(join(this.directory, 'parts'))),
       lock: (path) => acquireLock(path),
       madeFrom: () => undefined,
+      stateOf: () => Promise.resolve(undefined),
       progress: () => undefined,
       ...more,
     };

@@ -45,6 +45,7 @@ export async function stepBench(tools: ToolsRoot): Promise<StepBench> {
     parts: { obtain: (parts, make) => make(parts) },
     lock: () => Promise.reject(new Error('no step under test takes locks')),
     madeFrom: () => undefined,
+    stateOf: () => Promise.resolve(undefined),
     progress: () => undefined,
   };
   return {

@@ -31,6 +31,7 @@ async function contextFor(): Promise<BuildContext> {
     signal: new AbortController().signal,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
     madeFrom: () => undefined,
+    stateOf: () => Promise.resolve(undefined),
     progress: () => undefined,
     parts: { obtain: () => Promise.reject(new Error('packing makes no parts')) },
     lock: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),

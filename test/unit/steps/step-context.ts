@@ -27,6 +27,7 @@ export async function toolFreeContext(scratch: HostPath): Promise<StepContext> {
     signal: new AbortController().signal,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
     madeFrom: () => undefined,
+    stateOf: () => Promise.resolve(undefined),
     progress: () => undefined,
     // Nothing is shared: each step makes its own.
     parts: { obtain: (parts, make) => make(parts) },
