@@ -37,6 +37,8 @@ export interface ResolvedPackage {
   readonly repacked?: RepackedFiles;
   /** Dependencies that the system it was found on does not satisfy: a package was removed by force. */
   readonly unmet?: readonly string[];
+  /** Why it is there, when nobody asked for it and nothing depends on it. */
+  readonly reason?: string;
 }
 
 /** How a package that is made of installed files differs from the package file. Paths without the leading slash, sorted. */
@@ -98,6 +100,7 @@ function ordered(entry: ResolvedPackage): Readonly<Record<string, Json | undefin
         ? undefined
         : { modified: entry.repacked.modified, missing: entry.repacked.missing },
     unmet: entry.unmet,
+    reason: entry.reason,
   };
 }
 
@@ -156,18 +159,19 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
     source: { name: source['name'], version: source['version'] },
     ...(value['multiArch'] === undefined ? {} : { multiArch: field('multiArch') }),
     relations: parseRelationFields(relations),
-    ...parseHostMarks(value),
+    ...parseMarks(value),
   };
 }
 
-function parseHostMarks(
+function parseMarks(
   value: Readonly<Record<string, unknown>>,
-): Pick<ResolvedPackage, 'repacked' | 'unmet'> {
-  const { repacked, unmet } = value;
+): Pick<ResolvedPackage, 'repacked' | 'unmet' | 'reason'> {
+  const { repacked, unmet, reason } = value;
   const { modified, missing } = isObject(repacked) ? repacked : {};
   return {
     ...(isStrings(modified) && isStrings(missing) ? { repacked: { modified, missing } } : {}),
     ...(isStrings(unmet) ? { unmet } : {}),
+    ...(typeof reason === 'string' ? { reason } : {}),
   };
 }
 

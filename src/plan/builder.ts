@@ -18,6 +18,8 @@ const outputTypes = {
   'run-build-scripts': 'tree',
   'run-postoutput-scripts': 'tree',
   'remove-files': 'tree',
+  'check-dlopens': 'tree',
+  'add-dlopens': 'file',
   'place-kernels': 'tree',
   depmod: 'tree',
   hwdb: 'tree',

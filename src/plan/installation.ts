@@ -79,14 +79,13 @@ function planPackages(
   const origin = image.originOption(setting);
   const request = packageRequest(image, names, scene);
   const sources = packageSources(request);
-  const resolved = image.add(
-    'resolve-packages',
-    {
-      ...{ repositories: image.repositories, request, architecture: config.Architecture },
-      ...(what === 'packages' ? hostOption(image) : {}),
-    },
-    { label: `resolve ${what}`, ...variant, ...origin },
-  );
+  const question = {
+    ...{ repositories: image.repositories, request, architecture: config.Architecture },
+    ...(what === 'packages' ? hostOption(image) : {}),
+  };
+  const named = image.add('resolve-packages', question, { label: `resolve ${what}`, ...variant, ...origin });
+  const resolved =
+    what === 'packages' ? planDlopens(image, named, { ...question, packages: sources }) : named;
   const common = {
     resolved,
     architecture: config.Architecture,
@@ -109,6 +108,26 @@ function planPackages(
 /** On top of packages that are there, only repositories can tell what to add. */
 function hostOption({ hostPackages, config }: PlannedImage): Pick<StepInputs['resolve-packages'], 'host'> {
   return hostPackages === undefined || config.BaseTrees.length > 0 ? {} : { host: hostPackages };
+}
+
+/** Libraries that programs open without depending on their packages, where the policy adds these. */
+function planDlopens(
+  image: PlannedImage,
+  resolved: Ref<'file'>,
+  { packages, ...question }: Omit<StepInputs['add-dlopens'], 'resolved' | 'policy'>,
+): Ref<'file'> {
+  const policy = image.config.DlopenPolicy;
+  if (!Object.values(policy).includes('add')) return resolved;
+  return image.add(
+    'add-dlopens',
+    {
+      ...question,
+      resolved,
+      policy,
+      ...(packages?.length === 0 || packages === undefined ? {} : { packages }),
+    },
+    { label: 'resolve libraries', ...image.originOption('DlopenPolicy') },
+  );
 }
 
 /** A new tree of unpacked packages, for install-packages to set up. */

@@ -174,7 +174,20 @@ function planRemains(image: PlannedImage, chain: Chain): void {
     chain.change('remove-files', { patterns: config.RemoveFiles }, { label: 'remove files', ...origin });
   }
   planScripts(image, chain, 'finalize');
+  planDlopenCheck(image, chain);
   chain.change('clean-traces', {}, { label: 'remove traces of the build', keep: true });
+}
+
+/** In an initrd, nobody is there yet who could install what is missing; of other images, somebody has to ask for it. */
+function planDlopenCheck(image: PlannedImage, chain: Chain): void {
+  const { config, hostPackages } = image;
+  const policy = config.DlopenPolicy;
+  if (!image.isInitrd && Object.keys(policy).length === 0) return;
+  chain.change(
+    'check-dlopens',
+    { policy, ...(hostPackages === undefined ? {} : { host: { $unkeyed: hostPackages.root } }) },
+    { label: 'look for missing libraries', ...image.originOption('DlopenPolicy') },
+  );
 }
 
 export type { Chain };

@@ -1,10 +1,14 @@
 import type { HostPath, TreePath } from '../base/brand.ts';
+import type { DlopenAction } from '../config/codecs/dlopen-policy.ts';
 import type { ArchitectureName } from '../distro/architectures.ts';
 import type { RepositorySet } from '../distro/repositories.ts';
 import type { HostInput, PlannedOutput, Ref, SecretInput, TreeMapping, Unkeyed } from './step.ts';
 
 export type Compression =
   { readonly algorithm: 'none' } | { readonly algorithm: 'zstd' | 'xz' | 'gz'; readonly level: number };
+
+/** DlopenPolicy=: what to do about missing libraries, by soname, feature or priority. */
+export type DlopenPolicy = Readonly<Record<string, DlopenAction>>;
 
 export type ScriptPhase = 'prepare' | 'build' | 'postinst' | 'finalize' | 'postoutput';
 
@@ -88,6 +92,15 @@ export interface StepInputs {
     readonly host?: HostPackages;
   };
   /**
+   * Adds the packages of libraries that programs of the resolved packages open when they run, as far as the policy says `add`,
+   * and what they depend on. Output: `file`, a ResolvedPackages document with the reasons.
+   */
+  'add-dlopens': StepInputs['resolve-packages'] & {
+    readonly resolved: Ref<'file'>;
+    readonly policy: DlopenPolicy;
+    readonly packages?: readonly MadePackages[];
+  };
+  /**
    * A new tree in which the resolved packages are unpacked and not configured, shared with all other trees of the same
    * packages. Empty when only dpkg itself can unpack them. Output: `tree`.
    */
@@ -164,6 +177,15 @@ export interface StepInputs {
   'make-initrd': { readonly base: Ref<'tree'>; readonly isInitrd: boolean };
   /** systemd-boot into the tree's /efi or /boot, as `bootctl install --root` does. */
   'install-boot-loader': { readonly base: Ref<'tree'>; readonly architecture: ArchitectureName };
+  /**
+   * Fails, or warns, where programs of the tree open libraries that it lacks (DlopenPolicy=). `host`: a system whose packages
+   * can tell which of them has a library.
+   */
+  'check-dlopens': {
+    readonly base: Ref<'tree'>;
+    readonly policy: DlopenPolicy;
+    readonly host?: Unkeyed<HostPath>;
+  };
   /** Removes what the host and the package manager left: logs, caches, random seeds, device nodes, resolv.conf. */
   'clean-traces': { readonly base: Ref<'tree'> };
 

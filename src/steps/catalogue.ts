@@ -3,6 +3,8 @@ import { aptSources } from './apt-sources.ts';
 import { autologin } from './autologin.ts';
 import { buildDisk } from './build-disk.ts';
 import { buildUki } from './build-uki.ts';
+import { addDlopens } from './add-dlopens.ts';
+import { checkDlopens } from './check-dlopens.ts';
 import { cleanTraces } from './clean-traces.ts';
 import { compress } from './compress.ts';
 import { copyTrees } from './copy-trees.ts';
@@ -39,6 +41,8 @@ import { unpackPackages } from './unpack-packages.ts';
 /** What runs each kind of step. */
 export const catalogue = {
   'resolve-packages': resolvePackages,
+  'add-dlopens': addDlopens,
+  'check-dlopens': checkDlopens,
   'unpack-packages': unpackPackages,
   'install-packages': installPackages,
   'apt-sources': aptSources,

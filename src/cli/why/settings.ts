@@ -50,6 +50,7 @@ const rows: readonly Row[] = [
   { path: 'request.recommends', setting: 'WithRecommends' },
   { path: 'request.packageDirectories', setting: 'PackageDirectories' },
   { kinds: ['remove-packages'], path: 'names', setting: 'RemovePackages' },
+  { kinds: ['add-dlopens', 'check-dlopens'], path: 'policy', setting: 'DlopenPolicy' },
   { kinds: ['remove-files'], path: 'patterns', setting: 'RemoveFiles' },
   { kinds: ['copy-trees'], path: 'trees', setting: treesSetting },
   { path: 'scripts', setting: scriptsSetting },

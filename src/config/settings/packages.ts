@@ -1,4 +1,5 @@
 import { names, packages, pathList } from '../codecs/collections.ts';
+import { dlopenPolicy } from '../codecs/dlopen-policy.ts';
 import { path } from '../codecs/paths.ts';
 import { boolean, feature } from '../codecs/scalars.ts';
 import { constant, setting } from '../setting.ts';
@@ -85,4 +86,17 @@ export const CleanPackageMetadata = setting({
   scope: 'local',
   summary: "Remove the package manager's records",
   doc: '`auto` keeps them in directories, in archives, and where the package manager itself is in the image.',
+});
+
+export const DlopenPolicy = setting({
+  codec: dlopenPolicy,
+  fallback: constant({}),
+  scope: 'local',
+  summary: 'Libraries that programs open when they run',
+  doc: `An addition of mkimg. Programs such as those of systemd open some libraries only when they need them, and packages do not
+depend on these; the programs tell of them in dlopen notes. \`NAME=ACTION\`, where NAME is the name of a library
+(\`libtss2-esys.so.0\`), a feature as the notes call it (\`tpm\`), or a priority (\`required\`, \`recommended\`, \`suggested\`); the
+most special one counts. ACTION says what to do where the image lacks the library: \`add\` installs its package, \`require\` fails,
+\`warn\` warns, \`ignore\` does nothing. By default initrds have \`required=require recommended=warn suggested=ignore\`, and other
+images are not looked at.`,
 });

@@ -26,6 +26,6 @@ export async function unresolvedInTree(root: HostPath, signal: AbortSignal): Pro
 }
 
 /** Programs can be executed; libraries need not be, but are called so. */
-function mayBeLoaded(name: string, mode: number): boolean {
+export function mayBeLoaded(name: string, mode: number): boolean {
   return (mode & 0o111) !== 0 || /\.so(\.[0-9.]+)?$/.test(name);
 }
