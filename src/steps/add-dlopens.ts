@@ -14,7 +14,6 @@ import type { UnresolvedDlopen } from './dlopen/unresolved.ts';
 import { unresolvedInPackages } from './dlopen/unpacked.ts';
 import { resolveOnHost } from './host/resolve.ts';
 import type { BuildContext, FileStep } from './implementation.ts';
-import { resolvePackages } from './resolve-packages.ts';
 
 type Inputs = Opened<StepInputs['add-dlopens']>;
 
@@ -31,7 +30,9 @@ export const addDlopens: FileStep<'add-dlopens'> = {
   memory: 384 << 20,
   contentKeyed: true,
   tools: [
-    ...resolvePackages.tools,
+    { tool: 'apt-get', minimum: '2.3', reason: 'choosing packages' },
+    { tool: 'apt-cache', reason: 'reading package indexes' },
+    { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
     { tool: 'xargs', reason: 'extracting packages on all processors' },
   ],
