@@ -102,6 +102,7 @@ const ofScripts = ['apt-get', 'dpkg-deb'];
 /** Programs that a step does not start itself, or not without another step that did. */
 const ofOthers: Readonly<Record<string, readonly string[]>> = {
   'unpack-packages': ['find'],
+  'add-dlopens': ['find'],
   'run-scripts': ofScripts,
   'run-build-scripts': ofScripts,
   'run-postoutput-scripts': ofScripts,
