@@ -9,6 +9,7 @@ const probabilityBits = 11;
 const probabilityStart = 1 << (probabilityBits - 1);
 const adaptionShift = 5;
 const minimumMatch = 2;
+const longestMatch = 273;
 const lengthLowStates = 16;
 const lengthMidOffset = 2 + lengthLowStates * 8;
 const lengthHighOffset = lengthMidOffset + lengthLowStates * 8;
@@ -64,7 +65,7 @@ class Decoder {
   isComplete = false;
   readonly #input: Uint8Array;
   #position: number;
-  #output = new Uint8Array(1 << 16);
+  #output = new Uint8Array(1 << 15);
   #length = 0;
   /** Where the dictionary begins in the output; -1 before the first reset. */
   #dictionary = -1;
@@ -99,6 +100,7 @@ class Decoder {
         continue;
       }
       const target = Math.min(size, this.#chunkEnd);
+      this.#reserve(Math.min(target + longestMatch, this.#chunkEnd));
       if (this.#isCopied) this.#copyInput(target);
       else this.#decodeSymbols(target);
       if (this.#length === this.#chunkEnd) this.#endChunk();
@@ -116,7 +118,6 @@ class Decoder {
     if (control >= 0x80) this.#startPackedChunk(control);
     else if (control <= 2) this.#startCopiedChunk();
     else throw damaged();
-    this.#reserve(this.#chunkEnd);
   }
 
   #startCopiedChunk(): void {

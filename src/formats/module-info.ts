@@ -5,7 +5,7 @@ import { compressionSuffixOf, modinfoFields, readModinfo } from './kmod.ts';
 import { openXzBlock } from './xz-block.ts';
 
 /** Bytes that are unpacked between two looks for the end of what is wanted. */
-const step = 16 << 10;
+const step = 4 << 10;
 /** Ends with the version that a module was built for; no module is without, and nothing else in it looks the same. */
 const landmark = Buffer.from('\0vermagic=');
 const largestModule = 1 << 30;

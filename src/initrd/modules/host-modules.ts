@@ -104,8 +104,8 @@ function deviceOf(reason: ModuleReason): readonly string[] {
 
 function storageModules({ storage }: HostFacts, indexes: KernelIndexes): readonly SelectedModule[] {
   const wanted = [
-    ...storage.fileSystems.flatMap(({ type, mountPoint }) =>
-      [type, `fs-${type}`].map((word) => [word, `file system ${type} of ${mountPoint}`] as const),
+    ...storage.fileSystems.map(
+      ({ type, mountPoint }) => [`fs-${type}`, `file system ${type} of ${mountPoint}`] as const,
     ),
     ...storage.layers.flatMap((layer) =>
       layerModules(layer).map((word) => [word, `${layer.name} below ${layer.below.join(', ')}`] as const),
