@@ -52,7 +52,7 @@ function modinfoOfXz(content: Buffer): readonly ModinfoField[] {
     if (found < 0) found = bytes.indexOf(landmark, Math.max(0, searched - landmark.length));
     searched = bytes.length;
     const section = found < 0 ? undefined : sectionAround(bytes, found);
-    if (section !== undefined) return modinfoFields(section);
+    if (section !== undefined) return modinfoFields(section).map(withoutGarbage);
     if (isComplete) return readModinfo(bytes);
     if (bytes.length > largestModule) throw new MkimgError('bad-module', 'it unpacks to more than 1 GiB');
   }
@@ -88,35 +88,21 @@ function sectionAround(bytes: Buffer, place: number): Buffer | undefined {
  */
 function fieldAtEnd(bytes: Buffer): number {
   const text = bytes.toString('latin1');
-  const start = text.search(new RegExp(`(?:${firstKeys.join('|')})=`));
+  const start = text.search(new RegExp(`(?:${knownKeys.join('|')})=`));
   return start < 0 ? 0 : text.length - start;
 }
 
-/** Keys of include/linux/module.h, moduleparam.h and scripts/mod/modpost.c. */
-const firstKeys = [
-  ...[
-    'license',
-    'author',
-    'description',
-    'version',
-    'alias',
-    'firmware',
-    'softdep',
-    'weakdep',
-    'parm',
-    'parmtype',
-  ],
-  ...[
-    'import_ns',
-    'depends',
-    'name',
-    'intree',
-    'retpoline',
-    'srcversion',
-    'staging',
-    'livepatch',
-    'scmversion',
-  ],
+/** Those last bytes may look like the beginning of a key. */
+function withoutGarbage({ key, value }: ModinfoField): ModinfoField {
+  if (knownKeys.includes(key)) return { key, value };
+  return { key: knownKeys.find((known) => key.endsWith(known)) ?? key, value };
+}
+
+/** Keys of include/linux/module.h, moduleparam.h and scripts/mod/modpost.c; those that end another one behind it. */
+const knownKeys = [
+  ...['license', 'author', 'description', 'srcversion', 'scmversion', 'version', 'alias', 'firmware', 'softdep'],
+  ...['weakdep', 'parm', 'parmtype', 'import_ns', 'depends', 'vermagic', 'name', 'intree', 'retpoline', 'staging'],
+  ...['livepatch', 'sig_id'],
 ];
 const longestField = 16 << 10;
 const longestKey = 64;

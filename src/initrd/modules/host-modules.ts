@@ -151,7 +151,7 @@ function layerModules({ name, mapper, arrayLevel }: BlockLayer): readonly string
   const kind = /^[a-z]+/.exec(name)?.[0] ?? name;
   const byName: Readonly<Record<string, readonly string[]>> = {
     dm: ['dm-mod'],
-    md: ['md-mod', 'raid0', 'raid1'],
+    md: ['md-mod'],
     loop: ['loop'],
     bcache: ['bcache'],
     nbd: ['nbd'],
