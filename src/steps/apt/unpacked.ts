@@ -87,7 +87,7 @@ async function makeUnpacked(
   context: BuildContext,
 ): Promise<readonly HostPath[]> {
   const unpacked = hostPath(join(context.work, 'unpacked'));
-  await mkdir(unpacked);
+  await mkdir(unpacked, { recursive: true });
   const repacked = packages.filter((entry) => entry.repacked !== undefined);
   const files = packages.filter((entry) => !repacked.includes(entry));
   await repackInstalled(repacked, unpacked);
