@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.ts';
-import { unsupportedValues } from '../config/buildable.ts';
+import { unsupportedInProject } from '../config/buildable.ts';
 import { hostFiles } from '../config/files.ts';
 import { lintProject } from '../config/lint.ts';
 import type { RunProgram } from '../config/programs.ts';
@@ -54,9 +54,7 @@ function buildFindings(project: Project): readonly Diagnostic[] {
   const wanted = images.map(({ name }) => name);
   return [
     ...inputFaults(project.images, wanted),
-    ...images.flatMap((image) =>
-      unsupportedValues(image, 'run').map((fault): Diagnostic => ({ ...fault, severity: 'warning' })),
-    ),
+    ...unsupportedInProject(images, 'run').map((fault): Diagnostic => ({ ...fault, severity: 'warning' })),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.ts';
+import { distinct } from './reading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import type { ImageConfig, SettingName, SettingRow } from './settings/table.ts';
 import { settingRows } from './settings/table.ts';
@@ -45,6 +46,18 @@ export function unsupportedValues(image: ResolvedImage, purpose: Purpose): reado
             hint: `Supported: ${known.join(', ')}.`,
           }));
     });
+}
+
+/**
+ * The same for the images of a project. What an image of them hands down to others is told once, at the line of that image.
+ */
+export function unsupportedInProject(
+  images: readonly ResolvedImage[],
+  purpose: Purpose,
+): readonly Diagnostic[] {
+  const names = new Set<string>(images.map(({ name }) => name));
+  const found = images.flatMap((image) => unsupportedValues(image, purpose));
+  return distinct(found).filter(({ origin }) => origin?.kind !== 'inherited' || !names.has(origin.image));
 }
 
 function isForImage({ setting }: SettingRow): boolean {

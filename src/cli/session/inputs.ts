@@ -4,7 +4,7 @@ import { hostPath } from '../../base/brand.ts';
 import type { Diagnostic } from '../../base/diagnostic.ts';
 import { ConfigurationError } from '../../base/errors.ts';
 import type { EventSink } from '../../base/events.ts';
-import { settingsWithoutEffect, unsupportedValues } from '../../config/buildable.ts';
+import { settingsWithoutEffect, unsupportedInProject } from '../../config/buildable.ts';
 import type { FileFacts } from '../../config/files.ts';
 import { hostFiles } from '../../config/files.ts';
 import type { ResolvedImage } from '../../config/project.ts';
@@ -19,7 +19,7 @@ import { currentMode } from '../../sandbox/namespace.ts';
  */
 export function checkInputs(images: readonly ResolvedImage[], wanted: readonly ImageName[]): void {
   const faults = inputFaults(images, wanted);
-  const values = images.flatMap((image) => unsupportedValues(image, 'build'));
+  const values = unsupportedInProject(images, 'build');
   if (faults.length + values.length > 0) throw new ConfigurationError([...values, ...faults]);
 }
 

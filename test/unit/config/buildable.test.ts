@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Purpose } from '../../../src/config/buildable.ts';
-import { buildable, settingsWithoutEffect, unsupportedValues } from '../../../src/config/buildable.ts';
+import {
+  buildable,
+  settingsWithoutEffect,
+  unsupportedInProject,
+  unsupportedValues,
+} from '../../../src/config/buildable.ts';
 import type { ResolvedImage } from '../../../src/config/project.ts';
 import { loadProject } from '../../../src/config/project.ts';
 import { settingRows } from '../../../src/config/settings/table.ts';
@@ -48,6 +53,27 @@ describe('values without an effect', () => {
     expect(await refused('[Runtime]\nFirmware=linux-noinitrd\n', 'build')).toEqual([]);
     expect(await refused('[Runtime]\nFirmware=linux-noinitrd\n', 'run')).toEqual([
       'unsupported-value at 2:10: Firmware=linux-noinitrd is not supported yet',
+    ]);
+  });
+
+  it('that one image hands down to others are told once, at their line', async () => {
+    const loaded = await loadProject(
+      memoryProject({
+        'mkimg.conf': '[Distribution]\nDistribution=fedora\n',
+        'mkimg.images/one/mkimg.conf': '[Output]\nFormat=tar\n',
+        'mkimg.images/two/mkimg.conf': '[Output]\nFormat=oci\n',
+      }),
+    );
+    if (!loaded.ok) throw new Error('refused');
+    const { images } = loaded.value;
+    const messages = (chosen: readonly ResolvedImage[]): readonly string[] =>
+      unsupportedInProject(chosen, 'build').map(({ message, origin }) => `${origin?.kind}: ${message}`);
+    expect(messages(images)).toEqual([
+      'file: Format=oci is not supported yet',
+      'file: Distribution=fedora is not supported yet',
+    ]);
+    expect(messages(images.filter(({ name }) => name === 'one'))).toEqual([
+      'inherited: Distribution=fedora is not supported yet',
     ]);
   });
 
