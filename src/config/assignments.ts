@@ -6,7 +6,7 @@ import type { ImageLoading, Position } from './loading.ts';
 import { parseContext, take } from './loading.ts';
 import type { ScannedAssignment } from './scanner.ts';
 import type { SettingRow } from './settings/table.ts';
-import { findSetting, settingRows } from './settings/table.ts';
+import { findSection, findSetting, settingRows } from './settings/table.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import type { TracedText } from './traced-text.ts';
 import { tracedWhole, trim } from './traced-text.ts';
@@ -58,7 +58,7 @@ export function applyLine(
   return row;
 }
 
-/** What is wrong with the name of a line's setting and with the section that it stands in. */
+/** What is wrong with the name of a line's setting and with the section that it stands in, as the file calls it. */
 export function nameFaults(
   line: ScannedAssignment,
   place: { readonly position: Pick<Position, 'prefix'>; readonly section: string },
@@ -67,7 +67,7 @@ export function nameFaults(
   if (row === undefined) return [unknownSetting(line, place.position)];
   return [
     ...(row.name === line.key ? [] : [oldName(line, row)]),
-    ...(row.section === place.section ? [] : [wrongSection(line, row, place)]),
+    ...(row.section === findSection(place.section) ? [] : [wrongSection(line, row, place)]),
   ];
 }
 

@@ -230,13 +230,12 @@ function isDirectory(path: HostPath): Diagnostic {
 function applyFile(loading: ImageLoading, file: ScannedFile, position: Position): void {
   for (const section of file.sections) {
     if (section.name === '' || conditionSections.some((name) => name === section.name)) continue;
-    const name = findSection(section.name);
-    if (name === undefined) {
+    if (findSection(section.name) === undefined) {
       loading.faults.push(unknownSection(section));
       continue;
     }
     for (const line of section.assignments) {
-      const row = applyLine(loading, line, { file: file.path, position, section: name });
+      const row = applyLine(loading, line, { file: file.path, position, section: section.name });
       if (row?.name === 'Include') includePending(loading, position);
     }
   }

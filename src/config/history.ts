@@ -48,6 +48,14 @@ export interface FileVisit {
   readonly failed: readonly FailedCondition[];
 }
 
+/** The file belongs to a set of configuration that mkimg brings along, also as one of its drop-ins or profiles. */
+export function isBuiltIn(visit: FileVisit, visits: readonly FileVisit[]): boolean {
+  return visits.some(
+    ({ role, decidesForDirectory, directory }) =>
+      role === 'built-in' && decidesForDirectory && visit.path.startsWith(`${directory}/`),
+  );
+}
+
 /** A condition that did not hold, and so kept a file from counting. */
 export interface FailedCondition {
   readonly section: string;

@@ -1,6 +1,7 @@
 import type { HostPath, ImageName } from '../base/brand.ts';
 import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
+import { isBuiltIn } from './history.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import type { ScannedFile } from './scanner.ts';
 import { trim } from './traced-text.ts';
@@ -32,7 +33,7 @@ export function lintConditions(
   scanned: (path: HostPath) => ScannedFile,
   images: readonly ImageName[],
 ): readonly Diagnostic[] {
-  const files = image.files.filter(({ role }) => role !== 'built-in');
+  const files = image.files.filter((visit) => !isBuiltIn(visit, image.files));
   const deciding = new Map(
     files.filter((file) => file.decidesForDirectory).map(({ directory, path }) => [directory, path]),
   );

@@ -7,6 +7,7 @@ import type { ConfigFiles } from './files.ts';
 import { lintConditions } from './lint-conditions.ts';
 import type { Project } from './project.ts';
 import { distinct } from './reading.ts';
+import { repeatedItems } from './repeated-items.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import type { ScannedFile } from './scanner.ts';
 import { scan } from './scanner.ts';
@@ -29,20 +30,23 @@ export function lintProject(project: Project, files: ConfigFiles): readonly Diag
     return known;
   };
   const findings = images.flatMap((image) => [
-    ...settingRows.flatMap((row) => lintSetting(image, row)),
+    ...settingRows.flatMap((row) => lintSetting(image, row, scanned)),
     ...lintSkipped(image, files, scanned),
     ...lintConditions(
       image,
       scanned,
       project.images.map(({ name }) => name),
     ),
-    ...filesBesideDropIns(image, files),
   ]);
-  return distinct(findings);
+  return distinct([...findings, ...filesBesideDropIns(images, files)]);
 }
 
-function lintSetting(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
-  return [...idleRemovals(image, row), ...repeatedItems(image, row), ...overridden(image, row)];
+function lintSetting(
+  image: ResolvedImage,
+  row: SettingRow,
+  scanned: (path: HostPath) => ScannedFile,
+): readonly Diagnostic[] {
+  return [...idleRemovals(image, row), ...repeatedItems(image, row, scanned), ...overridden(image, row)];
 }
 
 function idleRemovals(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
@@ -53,29 +57,6 @@ function idleRemovals(image: ResolvedImage, row: SettingRow): readonly Diagnosti
     origin,
     hint: 'Remove it, or move it below the line that adds the item.',
   }));
-}
-
-function repeatedItems(image: ResolvedImage, row: SettingRow): readonly Diagnostic[] {
-  const { codec } = row.setting;
-  // Only in lists of names does an item say nothing new the second time.
-  if (codec.removable !== true) return [];
-  const first = new Map<string, Origin>();
-  // What mkimg brings along names what it needs; that users name it as well is no fault of theirs.
-  const builtIn = new Set<string>(
-    image.files.filter(({ role }) => role === 'built-in').map(({ path }) => path),
-  );
-  const own = image.resolved(row.name).entries.filter(({ origin }) => !builtIn.has(fileOf(origin) ?? ''));
-  return own.flatMap(({ value, origin }): readonly Diagnostic[] => {
-    const name = codec.label(value);
-    const before = first.get(name);
-    if (before === undefined || origin.kind === 'inherited' || isSamePlace(before, origin)) {
-      first.set(name, origin);
-      return [];
-    }
-    const related = [{ message: `'${name}' is here as well`, origin: before }];
-    const message = `'${name}' comes twice in ${row.name}=`;
-    return [{ severity: 'warning', code: 'repeated-item', message, origin, related, hint: 'Remove one.' }];
-  });
 }
 
 /** Assignments that another line of the same file takes the effect of. */
@@ -109,10 +90,6 @@ function fileOf(origin: Origin): string | undefined {
   return origin.kind === 'file' ? origin.span.file : undefined;
 }
 
-function isSamePlace(left: Origin, right: Origin): boolean {
-  return JSON.stringify(left) === JSON.stringify(right);
-}
-
 /** Sections and names of settings in files that do not count: they will, for another release or with another profile. */
 function lintSkipped(
   image: ResolvedImage,
@@ -125,9 +102,8 @@ function lintSkipped(
     const lines = file.sections
       .filter(({ name }) => name !== '' && !conditionSections.some((section) => section === name))
       .flatMap((section) => {
-        const name = findSection(section.name);
-        if (name === undefined) return [unknownSection(section)];
-        return section.assignments.flatMap((line) => nameFaults(line, { position, section: name }));
+        if (findSection(section.name) === undefined) return [unknownSection(section)];
+        return section.assignments.flatMap((line) => nameFaults(line, { position, section: section.name }));
       });
     return [...file.faults, ...lines];
   });

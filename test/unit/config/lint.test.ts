@@ -75,6 +75,39 @@ describe('the linter', () => {
 `);
   });
 
+  it('lets parts that can be used without each other name the same item', async () => {
+    const packages = '[Content]\nPackages=git\n';
+    const parts = {
+      'mkimg.conf': `[Config]\nProfiles=one\nInclude=part part2.conf\n`,
+      'part/mkimg.conf': packages,
+      'part2.conf': packages,
+      'mkimg.profiles/one.conf': packages,
+      'mkimg.conf.d/10.conf': `[Match]\nDistribution=|debian\n${packages}`,
+      'mkimg.conf.d/20.conf': `[Match]\nRelease=!sid\n${packages}`,
+    };
+    expect(await codes(parts)).toEqual([]);
+    expect(await codes({ ...parts, 'part/mkimg.conf.d/x.conf': packages })).toEqual(['repeated-item']);
+    // The files with conditions say nothing new.
+    expect(await codes({ ...parts, 'mkimg.conf.d/00.conf': packages })).toEqual([
+      'repeated-item',
+      'repeated-item',
+    ]);
+  });
+
+  it('finds files beside drop-ins that nothing reads, but not scripts that a file names', async () => {
+    const content = {
+      'mkimg.conf': '[Content]\nPackages=vim\n',
+      'mkimg.conf.d/10.conf': '[Content]\nBuildScripts=mkimg.conf.d/10.sh\n',
+      'mkimg.conf.d/10.sh': '#!/bin/sh\n',
+      'mkimg.conf.d/20.conf': '[Match]\nRelease=sid\n[Content]\nBuildScripts=mkimg.conf.d/20.sh\n',
+      'mkimg.conf.d/20.sh': '#!/bin/sh\n',
+    };
+    expect(await codes(content)).toEqual([]);
+    expect(await lint({ ...content, 'mkimg.conf.d/30.cnf': '' })).toContain(
+      '/project/mkimg.conf.d/30.cnf: warning: nothing reads this file: files of mkimg.conf.d/ end in .conf',
+    );
+  });
+
   it('finds conditions that can never hold', async () => {
     const text = await lint({
       'mkimg.conf': '[Content]\nHostname=x\n',
