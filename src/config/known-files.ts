@@ -30,10 +30,23 @@ export function noteUnusedFiles(loading: ImageLoading, { directory, prefix }: Po
   for (const name of loading.world.files.list(directory)) {
     if (!name.startsWith(`${prefix}.`)) continue;
     const fault = unusedFile(name.slice(prefix.length), prefix);
-    if (fault === undefined) continue;
+    if (fault === undefined || isNamed(loading, { directory, prefix }, name)) continue;
     const path = hostPath(join(directory, name));
     loading.faults.push({ severity: 'warning', origin: { kind: 'path', path }, ...fault });
   }
+}
+
+/** The main file of the directory, or one of its drop-ins, speaks of the file. */
+function isNamed(
+  { world: { files } }: ImageLoading,
+  { directory, prefix }: Pick<Position, 'directory' | 'prefix'>,
+  name: string,
+): boolean {
+  const dropIns = join(directory, `${prefix}.conf.d`);
+  const paths = files.list(dropIns).map((file) => join(dropIns, file));
+  return [join(directory, `${prefix}.conf`), ...paths]
+    .filter((path) => files.stat(path)?.directory === false)
+    .some((path) => files.read(path).includes(name));
 }
 
 function unusedFile(

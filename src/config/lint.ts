@@ -5,6 +5,7 @@ import { prefixOf, unknownSection } from './directory.ts';
 import { explained } from './explanation.ts';
 import type { ConfigFiles } from './files.ts';
 import { lintConditions } from './lint-conditions.ts';
+import type { Prefix } from './loading.ts';
 import type { Project } from './project.ts';
 import { distinct } from './reading.ts';
 import { repeatedItems } from './repeated-items.ts';
@@ -90,6 +91,14 @@ function fileOf(origin: Origin): string | undefined {
   return origin.kind === 'file' ? origin.span.file : undefined;
 }
 
+/** The prefix of the innermost directory of drop-ins or profiles that a file is in. */
+function prefixWithin(path: HostPath): Prefix | undefined {
+  const names = path.split('/').reverse();
+  return (['mkimg', 'mkosi'] as const).find(
+    (prefix) => names.find((name) => /^(?:mkimg|mkosi)\./.test(name))?.startsWith(`${prefix}.`) === true,
+  );
+}
+
 /** Sections and names of settings in files that do not count: they will, for another release or with another profile. */
 function lintSkipped(
   image: ResolvedImage,
@@ -98,7 +107,7 @@ function lintSkipped(
 ): readonly Diagnostic[] {
   return skippedFiles(image, files).flatMap(({ path, directory }) => {
     const file = scanned(path);
-    const position = { prefix: prefixOf(files, directory) ?? 'mkimg' };
+    const position = { prefix: prefixOf(files, directory) ?? prefixWithin(path) ?? 'mkimg' };
     const lines = file.sections
       .filter(({ name }) => name !== '' && !conditionSections.some((section) => section === name))
       .flatMap((section) => {

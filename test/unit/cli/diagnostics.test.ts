@@ -197,6 +197,8 @@ describe('what is said about', () => {
       /project/mkimg.exrta: warning: nothing uses this file
         hint: Did you mean mkimg.extra?
     `);
+    const named = { 'mkimg.conf.d/1.conf': '[Content]\nExtraTrees=mkimg.exrta\n', 'mkimg.exrta/': '' };
+    expect(await report(named)).toBe('');
   });
 
   it('bad-environment-line', async () => {

@@ -148,6 +148,19 @@ describe('the linter', () => {
     expect(await codes(content)).toEqual(['unknown-setting', 'unknown-section', 'wrong-section']);
   });
 
+  it('judges files of profiles that are off by the prefix of their project', async () => {
+    const text = '[Content]\nFormat=tar\n';
+    const found = await findings({
+      'mkosi.conf': '[Content]\nPackages=vim\n',
+      'mkosi.profiles/one.conf': text,
+      'mkosi.profiles/two/mkosi.conf.d/10.conf': text,
+    });
+    expect(found.map(({ severity, code }) => `${severity} ${code}`)).toEqual([
+      'warning wrong-section',
+      'warning wrong-section',
+    ]);
+  });
+
   it('finds files that nothing reads', async () => {
     expect(await lint({ 'mkimg.conf': '', 'mkimg.conf.d/10-net.cfg': '', 'mkimg.conf.d/10.conf~': '' })).toBe(
       `/project/mkimg.conf.d/10-net.cfg: warning: nothing reads this file: files of mkimg.conf.d/ end in .conf
