@@ -86,7 +86,8 @@ export function parseContext(loading: ImageLoading, directory: HostPath): ParseC
 
 export function fallbackContext(loading: ImageLoading): FallbackContext {
   const { name: image, directory, world } = loading;
-  return { image, directory: world.root ?? directory, host: world.host, environment: world.environment };
+  const { host, environment } = world;
+  return { image, directory: world.root ?? directory, configuration: directory, host, environment };
 }
 
 /** Value of a setting as things stand. */

@@ -126,6 +126,7 @@ function machine(name: string, architecture: 'x86-64' | 'arm64'): FallbackContex
   return {
     image: imageName(name),
     directory: hostPath(`/${name}`),
+    configuration: hostPath(`/${name}`),
     host: { architecture, distribution: name, codename: name },
     environment: {},
   };

@@ -32,6 +32,8 @@ export interface FallbackContext {
   readonly image: ImageName;
   /** The project's directory, as -C says it. */
   readonly directory: HostPath;
+  /** Where the configuration of the main image is: the same, or `mkosi/` in it. */
+  readonly configuration: HostPath;
   readonly host: HostFacts;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }

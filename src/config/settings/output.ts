@@ -123,7 +123,7 @@ larger stays as it is.`,
 
 export const OutputDirectory = setting({
   codec: path(),
-  fallback: fromContext(({ directory }) => directory),
+  fallback: fromContext(({ configuration }) => configuration),
   scope: 'universal',
   inTools: true,
   flags: { short: 'O' },

@@ -36,6 +36,17 @@ describe('a project below the directory of -C', () => {
     expect(config.BaseTrees).toEqual(['/project/base']);
     expect(config.KernelCommandLine).toEqual(['d=/project', 'p=/project/mkosi', 'c=/project/mkosi']);
   });
+
+  it('puts its outputs, and its tools tree, beside the configuration', async () => {
+    const text = '[Build]\nToolsTree=default\n[Content]\nPackages=vim\n';
+    const loaded = await loadProject(memoryProject({ 'mkosi/mkosi.conf': text }));
+    if (!loaded.ok) throw new Error('refused');
+    const { images, tools } = loaded.value;
+    expect([...images, tools].map((found) => found?.config.OutputDirectory)).toEqual([
+      '/project/mkosi',
+      '/project/mkosi',
+    ]);
+  });
 });
 
 describe('a directory without configuration', () => {
