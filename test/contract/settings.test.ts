@@ -22,6 +22,7 @@ const parseContext: ParseContext = {
 const fallbackContext: FallbackContext = {
   image: imageName('main'),
   directory: hostPath('/project'),
+  configuration: hostPath('/project'),
   host: { architecture: 'x86-64', distribution: 'debian', codename: 'trixie' },
   environment: {},
 };
