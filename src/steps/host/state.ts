@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { HostPath, Sha256 } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { byBytes, digestJson, isObject, sha256 } from '../../base/canonical.ts';
@@ -61,6 +62,7 @@ export async function recordHostState(record: string, resolution: HostResolution
     database.packages.filter(({ name }) => repacked.has(name)),
   );
   const lists = added.length + leftOut.length > 0 || packages.some(({ unmet }) => unmet !== undefined);
+  await mkdir(dirname(record), { recursive: true });
   await writeCacheFile(record, JSON.stringify({ files, lists } satisfies Watched));
 }
 
