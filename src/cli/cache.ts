@@ -10,6 +10,7 @@ import { listEntries, prune, usualLimits } from '../engine/prune.ts';
 import type { CacheProject } from '../engine/projects.ts';
 import { listProjects } from '../engine/projects.ts';
 import type { Store } from '../engine/store.ts';
+import { verifyEntries } from '../engine/verify.ts';
 import { openStore } from '../engine/store.ts';
 import { currentMode } from '../sandbox/namespace.ts';
 import { printable } from '../sandbox/text.ts';
@@ -281,14 +282,8 @@ async function pruneCache(store: Store, limits: PruneLimits, context: VerbContex
 async function verify(store: Store, context: VerbContext): Promise<number> {
   const damaged: string[] = [];
   const entries = await listEntries(store);
-  for (const { key, entry, moved } of entries) {
-    context.signal.throwIfAborted();
-    // An output that was moved out of the store, and then replaced or changed by its owner, is no damage.
-    if (entry === undefined && moved) continue;
-    const fault =
-      entry === undefined ? 'its record or artifact is missing' : await store.check(entry, 'full');
-    if (fault === undefined) continue;
-    damaged.push(`${entry?.record.label ?? key}: ${fault}`);
+  for (const { key, name, message } of await verifyEntries(store, entries, context.signal)) {
+    damaged.push(`${name}: ${message}`);
     await store.remove(key);
   }
   const packages = await listPool(store.layout.packages);

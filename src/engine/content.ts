@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Sha256 } from '../base/brand.ts';
 import { sha256Digest } from '../base/brand.ts';
+import type { WalkEntry } from './walk.ts';
 import { walkTree } from './walk.ts';
 
 const chunkBytes = 1 << 20;
@@ -73,11 +74,16 @@ export interface Listing {
  * Digest of a tree's names, types, modes, sizes and modification times: what lstat(2) gives without opening a file. Owners
  * are left out, because they look different from inside and outside of a user namespace.
  */
-export async function listTree(root: string): Promise<Listing> {
+export async function listTree(
+  root: string,
+  visit: (entry: WalkEntry) => void = () => undefined,
+): Promise<Listing> {
   const hash = createHash('sha256');
   let entries = 0;
   let bytes = 0;
-  for await (const { path, stats } of walkTree(root)) {
+  for await (const entry of walkTree(root)) {
+    const { path, stats } = entry;
+    visit(entry);
     entries += 1;
     if (stats.isFile()) bytes += stats.size;
     hash.update(listingLine(path, stats), 'latin1');

@@ -94,12 +94,13 @@ async function keep(run: Run, { part, key, identity }: Keyed<Part>, directory: H
   const { store } = run.environment;
   await using stage = await store.stage();
   await rename(directory, join(stage.entry, 'tree'));
-  const { kind, label } = part;
+  const { kind, label, checksums } = part;
   const entry = await store.commit(stage, {
     ...{ key, kind, label, type: 'tree', contentKeyed: false, lowerLayers: [] },
     meta: null,
     identity,
     sync: false,
+    ...(checksums === undefined ? {} : { checksums }),
   });
   return entry.path;
 }

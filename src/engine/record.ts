@@ -3,6 +3,7 @@ import { sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { isObject } from '../base/canonical.ts';
 import type { ArtifactType } from '../plan/step.ts';
+import type { ChecksumList } from './tree-contents.ts';
 import type { ExcerptStates } from './excerpts.ts';
 
 /** One file of a `files` artifact, or the one of a `file` artifact (named `file`). */
@@ -17,16 +18,21 @@ export interface RecordedFile {
   readonly sample?: Sha256;
 }
 
+export interface RecordedTree {
+  readonly type: 'tree';
+  readonly listing: Sha256;
+  readonly entries: number;
+  /** Listing of what the step left beside the tree. */
+  readonly products?: Sha256;
+  /** Of the list of digests that stands beside the tree; see tree-contents.ts. */
+  readonly contents?: Sha256;
+  /** Digests that came with the content. */
+  readonly checksums?: ChecksumList;
+}
+
 /** What is needed to check an entry's artifact without the step that made it. */
 export type RecordedArtifact =
-  | {
-      readonly type: 'tree';
-      readonly listing: Sha256;
-      readonly entries: number;
-      /** Listing of what the step left beside the tree. */
-      readonly products?: Sha256;
-    }
-  | { readonly type: 'file' | 'files'; readonly files: readonly RecordedFile[] };
+  RecordedTree | { readonly type: 'file' | 'files'; readonly files: readonly RecordedFile[] };
 
 /** `record.json` of a store entry: written last, so that an entry without one does not exist. */
 export interface StoreRecord {

@@ -17,6 +17,8 @@ import { createLayout, productsPath } from './layout.ts';
 import type { RecordedArtifact, RecordedFile, RecordedIdentity, StoreRecord } from './record.ts';
 import { isKey, parseRecord } from './record.ts';
 import type { Stage } from './staging.ts';
+import type { ChecksumList } from './tree-contents.ts';
+import { contentsWriter } from './tree-contents.ts';
 import { createStage } from './staging.ts';
 
 /** One result in the store. */
@@ -43,6 +45,7 @@ export interface EntryDraft {
   /** Steps whose changes are in the same layer. */
   readonly chain?: readonly RecordedIdentity[];
   readonly excerpts?: ExcerptStates;
+  readonly checksums?: ChecksumList;
 }
 
 /** How thoroughly an entry is checked. */
@@ -170,13 +173,16 @@ async function describe(stage: Stage, draft: EntryDraft): Promise<StoreRecord> {
 
 async function describeArtifact(
   path: string,
-  { type, contentKeyed }: EntryDraft,
+  { type, contentKeyed, checksums }: EntryDraft,
 ): Promise<{ artifact: RecordedArtifact; bytes: number }> {
   if (type === 'tree') {
-    const { digest, entries, bytes } = await listTree(path);
+    const writer = contentsWriter(path, checksums);
+    const { digest, entries, bytes } = await listTree(path, writer.visit);
     const products = await listProducts(path);
+    const contents = await writer.write();
+    const rest = { ...(contents && { contents }), ...(checksums && { checksums }) };
     return {
-      artifact: { type, listing: digest, entries, ...(products && { products: products.digest }) },
+      artifact: { type, listing: digest, entries, ...(products && { products: products.digest }), ...rest },
       bytes: bytes + (products?.bytes ?? 0),
     };
   }

@@ -41,6 +41,8 @@ export interface Part {
   readonly identity: Json;
   /** Whether the step's tools can change the content. */
   readonly byTools: boolean;
+  /** Where in the content a list of MD5 digests is, if there is one, and the directory that its names are relative to. */
+  readonly checksums?: { readonly list: string; readonly below: string };
 }
 
 /** Parts are kept like results of steps: found by what they were made from, checked, trimmed when unused. */

@@ -66,6 +66,7 @@ export async function unpackedPackages(
     label: `package ${entry.name} ${entry.version}`,
     identity: { sha256: entry.sha256 },
     byTools: false,
+    checksums: { list: 'control/md5sums', below: 'data' },
     entry,
   }));
   const directories = await context.parts.obtain(parts, (missing) =>
