@@ -23,3 +23,13 @@ export function findSet(name: string, root: HostPath): HostPath | undefined {
 export function setDirectory(set: BuiltinSet, root: HostPath): HostPath {
   return hostPath(join(root, set));
 }
+
+/**
+ * Where the profiles of a set are that users may also link into configurations of their own: drop-ins/ beside configs/.
+ * undefined for directories that have no such profiles.
+ */
+export function dropInsOf(directory: HostPath, root: HostPath): HostPath | undefined {
+  return directory === setDirectory('initrd', root)
+    ? hostPath(join(root, '..', 'drop-ins', 'initrd'))
+    : undefined;
+}

@@ -4,7 +4,7 @@ import { hostPath } from '../base/brand.ts';
 import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
 import { applyLine } from './assignments.ts';
-import { findSet } from './builtin-sets.ts';
+import { dropInsOf, findSet } from './builtin-sets.ts';
 import { failedConditions } from './conditions.ts';
 import type { ConfigFiles } from './files.ts';
 import type { FileRole } from './history.ts';
@@ -123,8 +123,9 @@ function readDropIns(loading: ImageLoading, position: Position): void {
 function readProfiles(loading: ImageLoading, position: Position): void {
   const { files } = loading.world;
   const { prefix, layer } = position;
+  const home = dropInsOf(position.directory, loading.world.sets) ?? named(position, '.profiles');
   for (const profile of currentValue(loading, 'Profiles') as readonly string[]) {
-    const directory = named(position, `.profiles/${profile}`);
+    const directory = hostPath(join(home, profile));
     const file = hostPath(`${directory}.conf`);
     if (files.stat(directory)?.directory === true) {
       loading.knownProfiles.add(profile);

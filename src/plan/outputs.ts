@@ -25,14 +25,19 @@ interface BootFiles {
   readonly initrds: Ref<'files'>;
 }
 
-/** Initrds that go before the kernel's modules: `default` was replaced by the step that makes it. */
-export type InitrdSegments = readonly (Ref<'file'> | HostInput)[];
+/** What an image's kernels boot with. */
+export interface PlannedInitrds {
+  /** Initrds that go before the kernel's modules: `default` was replaced by the step that makes it. */
+  readonly segments: readonly (Ref<'file'> | HostInput)[];
+  /** KernelInitrdModules= of the default initrd: what its profiles need besides the image's own. */
+  readonly modules: readonly string[];
+}
 
 /** Plans the files that the user gets, in the order in which they are named in the summary. */
 export function planOutputs(
   image: PlannedImage,
   tree: PlannedTree,
-  initrds: InitrdSegments,
+  initrds: PlannedInitrds,
 ): readonly PlannedOutput[] {
   const main = planMainOutput(image, tree, initrds);
   const outputs = [...main, ...scriptOutputs(image, tree)];
@@ -72,7 +77,7 @@ function spreadName(image: PlannedImage): string {
 function planMainOutput(
   image: PlannedImage,
   tree: PlannedTree,
-  initrds: InitrdSegments,
+  initrds: PlannedInitrds,
 ): readonly PlannedOutput[] {
   const { config } = image;
   switch (config.Format) {
@@ -142,7 +147,7 @@ function ukiOutputs(image: PlannedImage, tree: PlannedTree): readonly PlannedOut
 function diskOutputs(
   image: PlannedImage,
   tree: PlannedTree,
-  initrds: InitrdSegments,
+  initrds: PlannedInitrds,
 ): readonly PlannedOutput[] {
   if (!image.bootable) return [compressed(image, planDisk(image, tree, undefined), '.raw')];
   const boot = planBootFiles(image, tree, initrds);
@@ -186,7 +191,7 @@ function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | u
 function directBoot(
   image: PlannedImage,
   tree: PlannedTree,
-  initrds: InitrdSegments,
+  initrds: PlannedInitrds,
 ): readonly PlannedOutput[] {
   return image.hasKernel && image.config.Bootable !== false
     ? splitBootFiles(image, planBootFiles(image, tree, initrds))
@@ -199,7 +204,7 @@ function splitKernel(image: PlannedImage, tree: PlannedTree): readonly PlannedOu
     : [];
 }
 
-function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSegments): BootFiles {
+function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: PlannedInitrds): BootFiles {
   const { config } = image;
   const kernels = planKernels(image, tree);
   const perKernel = config.KernelModulesInitrd
@@ -208,7 +213,7 @@ function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSe
           'pack-kernel-modules',
           {
             tree: excerptOf(tree.root, ['kernel']),
-            modules: config.KernelInitrdModules,
+            modules: modulesOfInitrd(config.KernelInitrdModules, initrds.modules),
             compression: { algorithm: 'zstd', level: config.CompressLevel },
             epoch: image.epoch,
           },
@@ -218,10 +223,17 @@ function planBootFiles(image: PlannedImage, tree: PlannedTree, initrds: InitrdSe
     : {};
   const joined = image.add(
     'join-initrds',
-    { segments: initrds, kernels, ...perKernel },
+    { segments: initrds.segments, kernels, ...perKernel },
     { label: 'join initrds' },
   );
   return { kernels, initrds: joined };
+}
+
+/** The image's own patterns, which begin with the generic ones where they name no module to have, and then the profiles'. */
+function modulesOfInitrd(own: readonly string[], profiles: readonly string[]): readonly string[] {
+  if (profiles.length === 0) return own;
+  const begins = own.every((pattern) => pattern.startsWith('-')) ? ['default'] : [];
+  return [...begins, ...own, ...profiles];
 }
 
 function planKernels(image: PlannedImage, tree: PlannedTree): Ref<'files'> {

@@ -10,7 +10,7 @@ import type { MadeOutput, NamedOutput, OtherImages } from './crossing.ts';
 import { namedOutput, originOfPath, sharedNames } from './crossing.ts';
 import type { PlanFacts, PlannedImage } from './image.ts';
 import { describeImage } from './image.ts';
-import type { InitrdSegments } from './outputs.ts';
+import type { PlannedInitrds } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
 import { packageRequest } from './packages.ts';
 import type { ImageOutputs, Plan, PlannedOutput, Ref, StepTools } from './step.ts';
@@ -216,19 +216,29 @@ function crossingFault({ asking, setting, path }: Question, code: string, reason
   };
 }
 
-/** Initrds that go before the kernel's modules; `default` is replaced by the step that makes it. */
-function planInitrds(image: PlannedImage, defaultInitrd: (image: ImageName) => Ref<'file'>): InitrdSegments {
+/** The default initrd of an image. */
+interface DefaultInitrd {
+  readonly archive: Ref<'file'>;
+  readonly modules: readonly string[];
+}
+
+/** Replaces `default` in the image's initrds by the step that makes it. */
+function planInitrds(
+  image: PlannedImage,
+  defaultInitrd: (image: ImageName) => DefaultInitrd,
+): PlannedInitrds {
   const listed = image.config.Initrds;
-  return listed.map((entry) => {
-    if (entry === 'default') return defaultInitrd(image.image);
+  const segments = listed.map((entry) => {
+    if (entry === 'default') return defaultInitrd(image.image).archive;
     const made = image.others.outputAt(entry, 'Initrds')?.from;
     return made?.type === 'file' ? made : { $host: entry };
   });
+  return { segments, modules: listed.includes('default') ? defaultInitrd(image.image).modules : [] };
 }
 
 /** Plans default initrds, each different one once, however many images begin with it. */
-function initrdPlanner({ builder, request, tools }: Scene): (image: ImageName) => Ref<'file'> {
-  const made = new Map<string, Ref<'file'>>();
+function initrdPlanner({ builder, request, tools }: Scene): (image: ImageName) => DefaultInitrd {
+  const made = new Map<string, DefaultInitrd>();
   const names = new Set<ImageName>();
   return (owner) => {
     const resolved = request.initrds.get(owner);
@@ -243,8 +253,8 @@ function initrdPlanner({ builder, request, tools }: Scene): (image: ImageName) =
     const name = names.has(resolved.name) ? imageName(`${resolved.name}-${owner}`) : resolved.name;
     names.add(name);
     const image = describeImage(builder.forImage(name, tools), resolved, { facts: request.facts });
-    const archive = planCpio(image, planTree(image));
-    made.set(identity, archive);
-    return archive;
+    const initrd = { archive: planCpio(image, planTree(image)), modules: config.KernelInitrdModules };
+    made.set(identity, initrd);
+    return initrd;
   };
 }

@@ -111,9 +111,12 @@ async function readEvents(log: string): Promise<readonly RunEvent[]> {
   }
 }
 
-/** Waits until the condition holds, up to a minute. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
+/** Waits until the condition holds, by default up to a minute. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  milliseconds = 60_000,
+): Promise<void> {
+  const deadline = performance.now() + milliseconds;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error('it never became so');
     await sleep(20);

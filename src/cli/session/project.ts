@@ -68,15 +68,12 @@ function isForSameSystem(initrd: ImageConfig, image: ImageConfig): boolean {
 /** The image of the default initrd of an image. */
 async function readInitrd(main: ResolvedImage, events: EventSink): Promise<ResolvedImage> {
   const request = { name: 'default-initrd', directory: builtinDirectory('initrd'), inherit: main } as const;
-  const packages = main.config.InitrdPackages.map((name) => ({
-    setting: 'Packages',
-    text: name,
-    flag: `InitrdPackages=${name}`,
-  }));
-  return accept(
-    await loadBuiltinImage({ ...request, assignments: packages, environment: process.env }),
-    events,
-  );
+  const { InitrdPackages: packages, InitrdProfiles: profiles } = main.config;
+  const assignments = [
+    ...packages.map((name) => ({ setting: 'Packages', text: name, flag: `InitrdPackages=${name}` })),
+    ...profiles.map((name) => ({ setting: 'Profiles', text: name, flag: `InitrdProfiles=${name}` })),
+  ];
+  return accept(await loadBuiltinImage({ ...request, assignments, environment: process.env }), events);
 }
 
 /** `build`: programs that make images; `vm`: programs that run them. */

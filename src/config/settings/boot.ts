@@ -117,8 +117,9 @@ export const InitrdProfiles = setting({
   scope: 'initrd',
   flags: { long: 'initrd-profile' },
   summary: 'Parts of the default initrd to switch on',
-  doc: `For each name, the default initrd reads a profile of its configuration: \`lvm\`, \`network\`, \`nfs\`, \`pkcs11\`,
-\`plymouth\`, \`raid\`.`,
+  doc: `For each name, the default initrd reads a profile of its configuration: \`fido2\`, \`hibernate\`, \`iscsi\`, \`keymap\`,
+\`live\`, \`lvm\`, \`multipath\`, \`nbd\`, \`network\`, \`nfs\`, \`nvme-of\`, \`pkcs11\`, \`plymouth\`, \`raid\`, \`rescue\`,
+\`ssh-unlock\`. What each brings is in [Profiles of initrds](initrd-profiles.md).`,
 });
 
 export const InitrdPackages = setting({
