@@ -24,12 +24,12 @@ export function setDirectory(set: BuiltinSet, root: HostPath): HostPath {
   return hostPath(join(root, set));
 }
 
-/**
- * Where the profiles of a set are that users may also link into configurations of their own: drop-ins/ beside configs/.
- * undefined for directories that have no such profiles.
- */
+/** Configuration that users may also link into their own, for the sets below a directory: it lies beside that. */
+export function dropInsRoot(root: HostPath): HostPath {
+  return hostPath(join(root, '../drop-ins'));
+}
+
+/** Where the profiles of a set are, if they lie outside of it. */
 export function dropInsOf(directory: HostPath, root: HostPath): HostPath | undefined {
-  return directory === setDirectory('initrd', root)
-    ? hostPath(join(root, '..', 'drop-ins', 'initrd'))
-    : undefined;
+  return directory === setDirectory('initrd', root) ? hostPath(join(dropInsRoot(root), 'initrd')) : undefined;
 }

@@ -4,6 +4,7 @@ import { hostPath } from '../base/brand.ts';
 import type { Diagnostic, Result } from '../base/diagnostic.ts';
 import { fail } from '../base/diagnostic.ts';
 import { ConfigurationError } from '../base/errors.ts';
+import { dropInsRoot } from './builtin-sets.ts';
 import type { ConfigFiles } from './files.ts';
 import { hostFiles } from './files.ts';
 import { hostFacts } from './host.ts';
@@ -76,7 +77,9 @@ function tolerant(files: ConfigFiles, faults: Diagnostic[]): ConfigFiles {
 
 /** Built-in sets are on the disk, wherever the project is. */
 function withBuiltin(files: ConfigFiles): ConfigFiles {
-  const filesFor = (path: string): ConfigFiles => (path.startsWith(`${builtinRoot}/`) ? hostFiles : files);
+  const roots = [builtinRoot, dropInsRoot(builtinRoot)];
+  const filesFor = (path: string): ConfigFiles =>
+    roots.some((root) => path.startsWith(`${root}/`)) ? hostFiles : files;
   return {
     stat: (path) => filesFor(path).stat(path),
     list: (path) => filesFor(path).list(path),

@@ -248,10 +248,10 @@ const answer: RunProgram = ({ argv }) =>
   );
 
 /** What mkimg brings along belongs to every project. */
-const builtin = posix.resolve(import.meta.dirname, '../../../configs');
+const builtin = ['configs', 'drop-ins'].map((name) => posix.resolve(import.meta.dirname, '../../..', name));
 
 function isInProject(path: string): boolean {
-  return ['/project', builtin].some((root) => path === root || path.startsWith(`${root}/`));
+  return ['/project', ...builtin].some((root) => path === root || path.startsWith(`${root}/`));
 }
 
 /** A path outside of the project is named by a value: the part of it before wildcards and variables stands somewhere. */
