@@ -2,6 +2,8 @@ import { runCheck } from './initrd/check.ts';
 import { runHook } from './initrd/kernel-install.ts';
 import { productOf } from './initrd/products.ts';
 import { publishProduct } from './initrd/publish.ts';
+import { refreshInitrds, rememberStanding } from './initrd/refresh.ts';
+import type { InitrdOrder } from './initrd/request.ts';
 import { initrdOrder } from './initrd/request.ts';
 import { obtainSegments } from './initrd/segments.ts';
 import { reenter } from './session/command-line.ts';
@@ -16,6 +18,8 @@ export const initrdVerb: Verb = {
 of which nothing changed are taken from the cache. \`--format=uki\` makes a unified kernel image, \`--format=directory\` a
 directory; \`--output\` says where, by default \`initrd\` in the working directory. Settings come from
 \`/usr/lib/mkimg-initrd\`, \`/usr/local/lib/mkimg-initrd\`, \`/run/mkimg-initrd\` and \`/etc/mkimg-initrd\`, later ones win.
+
+\`mkimg initrd --refresh\` makes the initrds again that were made before and of which a package, a module or a file changed.
 
 \`mkimg initrd check FILE\` reads an initrd as the kernel does, archive by archive, and tells what is wrong with it; exit code 1
 if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the plugin of kernel-install(8) runs.`,
@@ -37,6 +41,11 @@ if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the
       summary: 'What this machine needs, and what it takes to move to a similar one; the default',
     },
     {
+      name: 'refresh',
+      takesValue: false,
+      summary: 'Make the initrds again that were made before, where something of theirs changed',
+    },
+    {
       name: 'root',
       takesValue: true,
       summary: 'The system that the initrd is for; by default the running one',
@@ -50,10 +59,19 @@ if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the
 };
 
 async function runInitrd(context: VerbContext): Promise<number> {
-  const order = initrdOrder(context);
+  const refreshes = context.options.extra['refresh'] !== undefined;
+  const done = refreshes
+    ? await refreshInitrds(context, (order) => carryOut(order, context))
+    : await carryOut(initrdOrder(context), context);
+  return done ?? reenter(context);
+}
+
+/** undefined where that takes a namespace, which this process is not in. */
+async function carryOut(order: InitrdOrder, context: VerbContext): Promise<number | undefined> {
   const obtained = await obtainSegments(order.request, context);
-  if (obtained === undefined) return reenter(context);
+  if (obtained === undefined) return undefined;
   const product = await productOf(order, obtained.segments, context);
   await publishProduct(product, order.request.cache, context);
+  await rememberStanding({ order }, order.request, obtained.segments);
   return 0;
 }

@@ -14,7 +14,8 @@ import { verifySegments } from '../../initrd/verify.ts';
 import { reenter } from '../session/command-line.ts';
 import type { VerbContext } from '../verb.ts';
 import { ukiProduct } from './products.ts';
-import { initrdFile, publishProduct, removeProduct } from './publish.ts';
+import { initrdFile, placeProduct, publishProduct, removeProduct } from './publish.ts';
+import { kernelInstallCommand, rememberStanding } from './refresh.ts';
 import type { InitrdRequest } from './request.ts';
 import { initrdOrder } from './request.ts';
 import { obtainSegments } from './segments.ts';
@@ -44,37 +45,43 @@ interface Addition {
   readonly request: InitrdRequest;
 }
 
-async function addKernel({ call, task, request }: Addition, context: VerbContext): Promise<number> {
+async function addKernel(addition: Addition, context: VerbContext): Promise<number> {
+  const { call, request } = addition;
   const obtained = await obtainSegments(request, context);
   if (obtained === undefined) return reenter(context);
   const { segments } = obtained;
   warnOfSecrets(segments, call, context);
+  await carryOut(addition, segments, context);
+  if (call.image !== undefined) {
+    const kernelInstall = kernelInstallCommand(call.kernelVersion, call.image);
+    await rememberStanding({ kernelInstall }, request, segments);
+  }
+  return 0;
+}
+
+async function carryOut(
+  { call, task, request }: Addition,
+  segments: readonly Segment[],
+  context: VerbContext,
+): Promise<void> {
   switch (task.kind) {
     case 'stage':
       await requireBootSpace(call, segments);
       await verifySegments(segments);
-      await stageSegments(segments, task.directory);
-      return 0;
+      return stageSegments(segments, task.directory);
     case 'initrd':
-      await publishProduct(initrdFile(segments, task.path), request.cache, context);
-      return 0;
+      return publishProduct(initrdFile(segments, task.path), request.cache, context);
     case 'uki': {
       const { kernel, path } = task;
+      const { root, cache, kernelVersion } = request;
       const configuration = process.env['KERNEL_INSTALL_CONF_ROOT'];
       const product = await ukiProduct({
-        ...{
-          root: request.root,
-          cache: request.cache,
-          kernelVersion: call.kernelVersion,
-          kernel,
-          segments,
-          path,
-        },
+        ...{ root, cache, kernelVersion, kernel, segments, path },
         ...(configuration === undefined ? {} : { configuration: hostPath(configuration) }),
       });
-      if (call.stagingArea !== undefined) await requireSpace(await existing(call.bootRoot), product.bytes);
-      await publishProduct(product, request.cache, context);
-      return 0;
+      if (call.stagingArea === undefined) return publishProduct(product, cache, context);
+      await requireSpace(await existing(call.bootRoot), product.bytes);
+      return placeProduct(product);
     }
     default:
       return unreachable(task);

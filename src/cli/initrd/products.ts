@@ -87,7 +87,7 @@ export async function ukiProduct(wish: UkiWish): Promise<Product> {
 function efiArchitecture(): string {
   const { efi } = architectures[nativeArchitecture()];
   if (efi !== undefined) return efi;
-  throw new MkimgError('unsupported-architecture', 'This architecture has no unified kernel images.', {
+  throw new MkimgError('bad-usage', 'This architecture has no unified kernel images.', {
     hint: 'Use --format=cpio.',
     class: 'usage',
   });

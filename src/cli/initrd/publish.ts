@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { lstat, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { digestJson } from '../../base/canonical.ts';
 import { isErrno, MkimgError } from '../../base/errors.ts';
-import { isDirectory, makeDirectory, syncDirectory, writeCacheFile } from '../../base/files.ts';
+import { isDirectory, makeDirectory, namesIn, syncDirectory, writeCacheFile } from '../../base/files.ts';
 import { openSource } from '../../formats/bytes.ts';
 import { scanInitrd } from '../../formats/initrd.ts';
 import { joinSegments, layOut } from '../../initrd/join.ts';
@@ -16,6 +16,7 @@ import type { Sightings } from '../../initrd/sightings.ts';
 import { requireSpace } from '../../initrd/space.ts';
 import { verifySegments } from '../../initrd/verify.ts';
 import type { VerbContext } from '../verb.ts';
+import { lockCache } from './cache-lock.ts';
 
 /** Something that is put together out of segments and then stands in one place. */
 export interface Product {
@@ -41,23 +42,25 @@ interface ProductRecord {
 export async function publishProduct(
   product: Product,
   cache: HostPath,
-  { events, options }: Pick<VerbContext, 'events' | 'options'>,
+  context: Pick<VerbContext, 'events' | 'options' | 'signal'>,
 ): Promise<void> {
+  const { events, options } = context;
   const { path, identity, bytes } = product;
   const record = recordOf(path, cache);
   const isCurrent = options.force === 0 && isAsRecorded(record, product);
   if (!isCurrent) {
     if (!(await isDirectory(dirname(path)))) throw noDirectory(path);
+    await using _lock = await lockCache(cache, context);
+    await clearTemporaries(path);
     await requireSpace(dirname(path), bytes);
-    await replace(product);
+    await placeProduct(product);
     await makeDirectory(dirname(record), 0o700);
     const written: ProductRecord = { identity, file: glance([path]) };
     await writeCacheFile(record, `${JSON.stringify(written)}\n`, 0o600);
   }
   const { size } = await lstat(path);
   const state = isCurrent ? 'unchanged' : 'built';
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  events.emit({ type: 'artifact', name, path, bytes: size, state });
+  events.emit({ type: 'artifact', name: basename(path), path, bytes: size, state });
 }
 
 function noDirectory(path: HostPath): MkimgError {
@@ -86,7 +89,18 @@ function readRecord(file: string): ProductRecord | undefined {
   }
 }
 
-async function replace({ path, make }: Product): Promise<void> {
+/** What a killed process left beside the product; whoever writes there holds the lock. */
+async function clearTemporaries(path: HostPath): Promise<void> {
+  const name = basename(path);
+  for (const other of await namesIn(dirname(path))) {
+    if (!other.startsWith(`${name}.`) || !/^[0-9a-f]{12}\.tmp(?:\.old)?$/.test(other.slice(name.length + 1)))
+      continue;
+    await rm(join(dirname(path), other), { recursive: true, force: true });
+  }
+}
+
+/** Makes a product in its place, at once or not at all. */
+export async function placeProduct({ path, make }: Product): Promise<void> {
   const temporary = hostPath(`${path}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await make(temporary);

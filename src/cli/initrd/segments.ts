@@ -5,7 +5,6 @@ import type { Json } from '../../base/canonical.ts';
 import { digestJson, sha256 } from '../../base/canonical.ts';
 import { Resources } from '../../base/disposal.ts';
 import { readTextIfExists } from '../../base/files.ts';
-import { acquireLock } from '../../engine/lock.ts';
 import { unpackedFile, writeSegment } from '../../initrd/archive.ts';
 import { hostFacts } from '../../initrd/host/facts.ts';
 import { hostFileEntries, hostFilesContent, readHostFiles } from '../../initrd/host-files.ts';
@@ -24,12 +23,13 @@ import type {
   SegmentFiles,
   SegmentRole,
 } from '../../initrd/segment-cache.ts';
-import { findSegment, openSegmentCache } from '../../initrd/segment-cache.ts';
+import { findSegment } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
 import { productVersion } from '../version.ts';
 import type { BaseSegment, PartSettings } from './base.ts';
+import { openLocked } from './cache-lock.ts';
 import { makeBase, recallBase } from './base.ts';
 import { draftModules, watchedModuleFiles } from './modules-part.ts';
 import type { InitrdRequest } from './request.ts';
@@ -70,7 +70,7 @@ export async function obtainSegments(
   const version = await productVersion();
   const scene: Scene = {
     ...{ request, version, context },
-    cache: () => (opened ??= openLocked(held, request, context)),
+    cache: () => (opened ??= openLocked(held, request.cache, context)),
   };
   const kept = context.options.force > 0 ? undefined : recallBase(request, version);
   const base = kept ?? (await makeBase({ request, version, segments: await scene.cache(), context }));
@@ -79,24 +79,6 @@ export async function obtainSegments(
   const others: (Obtained | undefined)[] = [];
   for (const part of parts) others.push(await obtainPart(part, scene));
   return inOrder(base, kept === undefined, others);
-}
-
-/** Of two calls that have something to make, the second waits and then finds it made. */
-async function openLocked(
-  held: Resources,
-  { cache }: InitrdRequest,
-  { events, signal }: VerbContext,
-): Promise<SegmentCache> {
-  const segments = await openSegmentCache(cache);
-  const lock = await acquireLock(join(cache, 'lock'), {
-    signal,
-    onWait: (pid) => {
-      const message = `Waiting for another mkimg (process ${pid}) that makes an initrd`;
-      events.emit({ type: 'note', level: 'info', code: 'waiting', message });
-    },
-  });
-  held.use(lock);
-  return segments;
 }
 
 function inOrder(
@@ -132,9 +114,10 @@ async function obtainPart(
   const identity = { ...part.identity, version };
   const recalled = context.options.force > 0 ? undefined : recallSegment(request.cache, role, identity);
   if (recalled !== undefined) return recalled.segment && { segment: recalled.segment, isNew: false };
+  const segments = await cache();
   const before = look(watched);
   const draft = await part.draft();
-  const segment = draft && (await (await cache()).obtain(draft));
+  const segment = draft && (await segments.obtain(draft));
   const record = { role, identity, watched, segment, notes: null };
   await rememberSegment(request.cache, record, before);
   return segment && { segment, isNew: true };

@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
+import { digestJson, isObject } from '../../base/canonical.ts';
+import { isErrno, MkimgError } from '../../base/errors.ts';
+import { isDirectory, makeDirectory, namesIn, writeCacheFile } from '../../base/files.ts';
+import { runAttached } from '../../sandbox/process.ts';
+import type { Segment } from '../../initrd/segment-cache.ts';
+import type { VerbContext } from '../verb.ts';
+import type { InitrdOrder, InitrdRequest } from './request.ts';
+import { initrdCache } from './request.ts';
+import { obtainSegments } from './segments.ts';
+
+/** An initrd that was made before, and how to make it again. */
+interface Standing {
+  readonly request: InitrdRequest;
+  /** Digests of the segments that it was made of. */
+  readonly segments: readonly string[];
+  readonly way: { readonly order: InitrdOrder } | { readonly kernelInstall: readonly string[] };
+}
+
+/** Keeps what was made, for `mkimg initrd --refresh`. */
+export async function rememberStanding(
+  way: Standing['way'],
+  request: InitrdRequest,
+  segments: readonly Segment[],
+): Promise<void> {
+  const directory = standingDirectory(request.cache);
+  const place = 'order' in way ? way.order.output : ['kernel-install', request.kernelVersion];
+  const file = join(directory, `${digestJson(place)}.json`);
+  const standing: Standing = { request, segments: segments.map(({ sha256 }) => sha256), way };
+  const text = `${JSON.stringify(standing)}\n`;
+  if (readText(file) === text) return;
+  await makeDirectory(directory, 0o700);
+  await writeCacheFile(file, text, 0o600);
+}
+
+function standingDirectory(cache: HostPath): string {
+  return join(cache, 'standing');
+}
+
+/**
+ * Makes the initrds again that were made before, where a part of them is another now. What nothing changed of is not
+ * touched, and kernels that are gone are forgotten.
+ * @param again makes an initrd that is no matter of kernel-install
+ * @returns undefined where that takes a namespace, which this process is not in
+ */
+export async function refreshInitrds(
+  context: VerbContext,
+  again: (order: InitrdOrder) => Promise<number | undefined>,
+): Promise<number | undefined> {
+  const cache = initrdCache(
+    context.assignments.findLast(({ setting }) => setting === 'CacheDirectory')?.text,
+  );
+  const directory = standingDirectory(cache);
+  for (const name of (await namesIn(directory)).sort()) {
+    const file = join(directory, name);
+    const standing = parseStanding(readText(file));
+    if (standing === undefined || !(await hasKernel(standing.request))) {
+      await rm(file, { force: true });
+      continue;
+    }
+    const done = await refreshOne(standing, context, again);
+    if (done !== 0) return done;
+  }
+  return 0;
+}
+
+async function refreshOne(
+  { request, segments, way }: Standing,
+  context: VerbContext,
+  again: (order: InitrdOrder) => Promise<number | undefined>,
+): Promise<number | undefined> {
+  const obtained = await obtainSegments(request, context);
+  if (obtained === undefined) return undefined;
+  const now = obtained.segments.map(({ sha256 }) => sha256);
+  if (JSON.stringify(now) === JSON.stringify(segments)) return 0;
+  if ('order' in way) return again(way.order);
+  const [program = 'kernel-install', ...args] = way.kernelInstall;
+  const exitCode = await runAttached({ argv: [program, ...args], env: process.env });
+  if (exitCode === 0) return 0;
+  throw new MkimgError('kernel-install-failed', `kernel-install ended with exit code ${exitCode}`, {
+    hint: `Its messages are above. Run it alone: kernel-install -v ${args.join(' ')}`,
+  });
+}
+
+async function hasKernel({ root, kernelVersion }: InitrdRequest): Promise<boolean> {
+  return isDirectory(join(root, 'usr/lib/modules', kernelVersion));
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+function parseStanding(text: string | undefined): Standing | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? 'null');
+    return isObject(value) && isObject(value['request']) && isObject(value['way'])
+      ? (value as unknown as Standing)
+      : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The command that makes kernel-install run its plugins again for a kernel. */
+export function kernelInstallCommand(version: string, image: HostPath): readonly string[] {
+  return ['kernel-install', 'add', version, hostPath(image)];
+}

@@ -1,0 +1,133 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { runProgram } from '../../src/sandbox/process.ts';
+import { silentEvents } from '../../src/base/events.ts';
+import { hostPath } from '../../src/base/brand.ts';
+import { mkimg, mkimgProgram } from './cli.ts';
+
+/** The plugin as it is installed. */
+export const plugin = resolve(import.meta.dirname, '../../kernel-install.d/50-mkimg.install');
+
+/** A Debian system in a directory, with a kernel and kernel-install(8). */
+export interface System {
+  readonly root: string;
+  readonly kernelVersion: string;
+  readonly kernel: string;
+}
+
+/** Builds a system; takes from the cache what is there. */
+export async function buildSystem(directory: string): Promise<System> {
+  const packages = [
+    'linux-image-amd64',
+    'systemd',
+    'systemd-sysv',
+    'udev',
+    'systemd-boot-efi',
+    'kmod',
+    'zstd',
+  ];
+  const built = await mkimg([
+    ...[
+      '-C',
+      directory,
+      '--distribution=debian',
+      '--release=trixie',
+      '--format=directory',
+      '--output=system',
+    ],
+    ...packages.map((name) => `--package=${name}`),
+    ...[`--output-directory=${directory}`, '--bootable=no', 'build'],
+  ]);
+  if (built.code !== 0) throw new Error(`the system could not be built: ${built.stderr}`);
+  const root = join(directory, 'system');
+  const [kernelVersion] = await readdir(join(root, 'usr/lib/modules'));
+  if (kernelVersion === undefined) throw new Error('the system has no kernel');
+  const names = await readdir(join(root, 'boot')).catch(() => []);
+  const image = names.find((name) => name.startsWith('vmlinuz-'));
+  const kernel = join(
+    root,
+    image === undefined ? `usr/lib/modules/${kernelVersion}/vmlinuz` : `boot/${image}`,
+  );
+  return { root, kernelVersion, kernel };
+}
+
+export interface HookRun {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+/** What a test says about a machine on which kernel-install runs. */
+export interface HookMachine {
+  readonly system: System;
+  readonly bootRoot: string;
+  readonly configuration: string;
+  readonly cache: string;
+  readonly extraEnvironment?: Readonly<Record<string, string>>;
+}
+
+const machineId = '3e0484f3634a418b8e6a39e8828b03e3';
+
+/** Writes install.conf and cmdline. */
+export async function configure(machine: HookMachine, settings: readonly string[]): Promise<void> {
+  await mkdir(machine.configuration, { recursive: true });
+  await writeFile(join(machine.configuration, 'install.conf'), `${settings.join('\n')}\n`);
+  await writeFile(join(machine.configuration, 'cmdline'), 'root=LABEL=root quiet\n');
+}
+
+/** Options of mkimg for the plugin: the system in the directory instead of the machine that tests run on. */
+function pluginEnvironment({ system, cache }: HookMachine): Readonly<Record<string, string>> {
+  return {
+    KERNEL_INSTALL_MKIMG: mkimgProgram,
+    KERNEL_INSTALL_MKIMG_OPTIONS: `--root=${system.root} --generic --cache-directory=${cache}`,
+  };
+}
+
+/** Runs the system's own kernel-install on this machine: with the system's libraries, by the system's loader. */
+export async function kernelInstall(machine: HookMachine, argv: readonly string[]): Promise<HookRun> {
+  const { root } = machine.system;
+  const libraries = ['usr/lib/x86_64-linux-gnu/systemd', 'usr/lib/x86_64-linux-gnu'].map((path) =>
+    join(root, path),
+  );
+  const plugins = join(root, 'usr/lib/kernel/install.d');
+  return run(
+    [
+      join(root, 'usr/lib64/ld-linux-x86-64.so.2'),
+      ...['--library-path', libraries.join(':'), join(root, 'usr/bin/kernel-install'), ...argv],
+    ],
+    {
+      ...pluginEnvironment(machine),
+      KERNEL_INSTALL_CONF_ROOT: machine.configuration,
+      KERNEL_INSTALL_PLUGINS: [
+        plugin,
+        ...['90-loaderentry.install', '90-uki-copy.install'].map((name) => join(plugins, name)),
+      ].join(' '),
+      BOOT_ROOT: machine.bootRoot,
+      MACHINE_ID: machineId,
+      PATH: process.env['PATH'] ?? '',
+      ...machine.extraEnvironment,
+    },
+  );
+}
+
+/** Runs the plugin alone, with no more environment than given. */
+export async function runPlugin(
+  machine: HookMachine,
+  argv: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<HookRun> {
+  return run([plugin, ...argv], { ...pluginEnvironment(machine), ...environment });
+}
+
+async function run(
+  argv: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): Promise<HookRun> {
+  const { exitCode, signal, stdout, tail } = await runProgram({
+    argv,
+    env,
+    workingDirectory: hostPath('/'),
+    stdout: 'capture',
+    events: silentEvents,
+  });
+  return { code: exitCode ?? 128, stderr: [stdout, ...tail, signal ?? ''].join('\n') };
+}
