@@ -32,12 +32,18 @@ const sharedCache = cacheDirectory({ setting: undefined, environment: process.en
 beforeAll(async () => {
   scratch = await temporaryDirectory('/var/tmp', 'test-initrd-');
   system = await buildSystem(scratch.path);
+  await writeFile(keymapFile(), 'KEYMAP=us\n');
   machine = {
     ...{ system, cache: await cacheWithOwnSegments('cache') },
     ...{ bootRoot: join(scratch.path, 'boot'), configuration: join(scratch.path, 'kernel') },
   };
   await mkdir(machine.bootRoot);
 });
+
+/** A file that goes into the initrd as it is. */
+function keymapFile(): string {
+  return join(system.root, 'etc/vconsole.conf');
+}
 
 afterAll(async () => {
   await scratch[Symbol.asyncDispose]();
@@ -130,14 +136,13 @@ describe('mkimg initrd', () => {
   });
 
   it('takes files of the machine along, and sees when they change', async () => {
-    const file = join(system.root, 'etc/vconsole.conf');
     const output = join(scratch.path, 'initrd-keymap');
     await makeInitrd(output);
     const before = await digestOf(output);
-    await writeFile(file, 'KEYMAP=de-latin1\n');
+    await writeFile(keymapFile(), 'KEYMAP=de-latin1\n');
     await makeInitrd(output);
     expect((await readFile(output)).includes('KEYMAP=de-latin1')).toBe(true);
-    await rm(file);
+    await writeFile(keymapFile(), 'KEYMAP=us\n');
     await makeInitrd(output);
     expect(await digestOf(output)).toBe(before);
   });
@@ -155,13 +160,12 @@ describe('mkimg initrd', () => {
 
   it('makes again what changed, on --refresh', async () => {
     const output = join(scratch.path, 'initrd-refreshed');
-    const keymap = join(system.root, 'etc/vconsole.conf');
     await makeInitrd(output);
-    await writeFile(keymap, 'KEYMAP=fr\n');
+    await writeFile(keymapFile(), 'KEYMAP=fr\n');
     const refreshed = await mkimg(['initrd', '--refresh', `--cache-directory=${machine.cache}`]);
     expect(refreshed.code, refreshed.stderr).toBe(0);
     expect((await readFile(output)).includes('KEYMAP=fr')).toBe(true);
-    await rm(keymap);
+    await writeFile(keymapFile(), 'KEYMAP=us\n');
   });
 });
 
@@ -180,10 +184,12 @@ describe('the plugin of kernel-install', () => {
     await newBoot(['layout=bls', 'initrd_generator=mkimg']);
     const added = await kernelInstall(machine, ['--make-entry-directory=yes', ...add()]);
     expect(added.code, added.stderr).toBe(0);
-    expect(await readdir(entry())).toEqual(['initrd-10-base', 'initrd-20-modules', 'linux']);
+    expect(await readdir(entry())).toEqual([
+      ...['initrd-10-base', 'initrd-20-modules', 'initrd-90-host', 'linux'],
+    ]);
     const [name = ''] = await readdir(join(machine.bootRoot, 'loader/entries'));
     const text = await readFile(join(machine.bootRoot, 'loader/entries', name), 'utf8');
-    expect(text.match(/^initrd .*\/(.*)$/gm)).toHaveLength(2);
+    expect(text.match(/^initrd .*\/(.*)$/gm)).toHaveLength(3);
     const removed = await kernelInstall(machine, ['remove', system.kernelVersion]);
     expect(removed.code, removed.stderr).toBe(0);
     expect((await filesBelow(machine.bootRoot)).filter((path) => path.includes('initrd'))).toEqual([]);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
 import { microcodeEntries, microcodeFiles, parseProcessor } from '../../../src/initrd/microcode.ts';
 
-const cpuinfo = (vendor: string, family: number, model: number, stepping: number): string =>
+const cpuinfo = (vendor: string, ...[family, model, stepping]: readonly [number, number, number]): string =>
   `processor\t: 0\nvendor_id\t: ${vendor}\ncpu family\t: ${family}\nmodel\t\t: ${model}\nmodel name\t: X\nstepping\t: ${stepping}\n`;
 
 describe('the processor', () => {
