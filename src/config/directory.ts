@@ -123,7 +123,7 @@ function readDropIns(loading: ImageLoading, position: Position): void {
 function readProfiles(loading: ImageLoading, position: Position): void {
   const { files } = loading.world;
   const { prefix, layer } = position;
-  const home = dropInsOf(position.directory, loading.world.sets) ?? named(position, '.profiles');
+  const home = profilesOf(loading, position);
   for (const profile of currentValue(loading, 'Profiles') as readonly string[]) {
     const directory = hostPath(join(home, profile));
     const file = hostPath(`${directory}.conf`);
@@ -137,10 +137,14 @@ function readProfiles(loading: ImageLoading, position: Position): void {
   }
 }
 
+function profilesOf({ world }: ImageLoading, place: Pick<Position, 'directory' | 'prefix'>): HostPath {
+  return dropInsOf(place.directory, world.sets) ?? named(place, '.profiles');
+}
+
 /** Notes profiles that are on and that nothing is about: neither a file nor a condition. */
 export function noteUnknownProfiles(loading: ImageLoading, prefix: Prefix): void {
   const { files } = loading.world;
-  const directory = named({ directory: loading.directory, prefix }, '.profiles');
+  const directory = profilesOf(loading, { directory: loading.directory, prefix });
   const known = [
     ...files.list(directory).map((name) => name.replace(/\.conf$/, '')),
     ...loading.knownProfiles,

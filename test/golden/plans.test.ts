@@ -130,3 +130,18 @@ describe('the plan of a project of several images', () => {
     expect(plan.images.map(({ image }) => image)).toEqual(['plain']);
   });
 });
+
+describe('profiles of the default initrd', () => {
+  it.each([
+    { own: '', expected: ['default', 'dm-crypt'] },
+    { own: 'KernelInitrdModules=-btrfs', expected: ['default', '-btrfs', 'dm-crypt'] },
+    { own: 'KernelInitrdModules=host', expected: ['host', 'dm-crypt'] },
+  ])('add their kernel modules to those of the image: $own', async ({ own, expected }) => {
+    const plan = await planOf('images/minimal', ['InitrdProfiles=hibernate', ...(own === '' ? [] : [own])]);
+    const packed = plan.steps.find((step) => step.kind === 'pack-kernel-modules');
+    expect(packed?.inputs).toMatchObject({ modules: expect.arrayContaining(expected) as unknown });
+    if (packed?.kind !== 'pack-kernel-modules') throw new Error('no modules are packed');
+    expect(packed.inputs.modules.indexOf('dm-crypt')).toBeGreaterThanOrEqual(expected.length - 1);
+    expect(packed.inputs.modules[0]).toBe(expected[0]);
+  });
+});
