@@ -32,7 +32,11 @@ export function benchEngine(runs) {
     Packages: initrdPackages.join(' '),
   });
   const tree = writeProject('tree', { Format: 'directory', Packages: treePackages.join(' ') });
-  const archive = { Format: 'tar', CompressOutput: 'none', Packages: packages.join(' ') };
+  // Trees alone, as mmdebstrap makes them.
+  const archive = {
+    ...{ Format: 'tar', CompressOutput: 'none', SplitArtifacts: '', Initrds: '' },
+    Packages: packages.join(' '),
+  };
   const one = writeProject('one', { ...archive, Hostname: 'one' });
   const two = writeProject('two', { ...archive, Hostname: 'one' });
   writeImage(two, 'second', { ...archive, Hostname: 'two' });

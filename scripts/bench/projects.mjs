@@ -52,7 +52,7 @@ function entries() {
     }));
 }
 
-const outputSettings = ['Format', 'Seed', 'CompressOutput'];
+const outputSettings = ['Format', 'Seed', 'CompressOutput', 'SplitArtifacts'];
 
 /** @param {string} name @param {Readonly<Record<string, string>>} settings */
 export function writeProject(name, settings) {

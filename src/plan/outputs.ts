@@ -84,7 +84,7 @@ function planMainOutput(
     case 'directory':
       return [directoryOutput(image, tree), ...directBoot(image, tree, initrds)];
     case 'tar':
-      return [tarOutput(image, tree)];
+      return [tarOutput(image, tree), ...directBoot(image, tree, initrds)];
     case 'cpio':
       return [cpioOutput(image, tree), ...splitKernel(image, tree)];
     case 'uki':
@@ -187,13 +187,15 @@ function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | u
   );
 }
 
-/** Kernel and initrd beside a directory, so that it can be booted without a boot loader. */
+/** Kernel and initrd beside a plain tree, so that it can be booted without a boot loader. */
 function directBoot(
   image: PlannedImage,
   tree: PlannedTree,
   initrds: PlannedInitrds,
 ): readonly PlannedOutput[] {
-  return image.hasKernel && image.config.Bootable !== false
+  const { Bootable: bootable, SplitArtifacts: split } = image.config;
+  const wanted = split.includes('kernel') || split.includes('initrd');
+  return image.hasKernel && bootable !== false && wanted
     ? splitBootFiles(image, planBootFiles(image, tree, initrds))
     : [];
 }

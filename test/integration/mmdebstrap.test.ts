@@ -66,7 +66,8 @@ beforeAll(async () => {
   scratch = await temporaryDirectory('/var/tmp', 'mkimg-peer-');
   await chmod(scratch.path, 0o755);
   const configuration = ['[Distribution]', 'Distribution=debian', 'Release=trixie'];
-  configuration.push('[Output]', 'Format=tar', 'CompressOutput=none', '[Content]');
+  configuration.push('[Output]', 'Format=tar', 'CompressOutput=none', 'SplitArtifacts=');
+  configuration.push('[Content]', 'Initrds=');
   configuration.push(`Packages=${packages.join(' ')}`, 'CleanPackageMetadata=no', '');
   await writeFiles(scratch.path, { 'project/mkimg.conf': configuration.join('\n') });
 });

@@ -88,7 +88,7 @@ the kernel, and \`SignExpectedPcr=no\` leaves out the signature of measurements.
 /** Formats that have no initrd beside the kernel, whatever Bootable= says. */
 const withoutInitrd = ['uki', 'esp'];
 /** Formats that have a kernel unless Bootable= says something else. */
-const withKernel = ['disk', 'directory', 'oci', 'none'];
+const withKernel = ['disk', 'directory', 'tar', 'oci', 'none'];
 
 export const Initrds = setting({
   codec: pathList<HostPath | 'default'>(pathOr({ default: 'default' })),

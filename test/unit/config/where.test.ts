@@ -93,7 +93,10 @@ describe('older forms', () => {
 describe('a default initrd', () => {
   it.each([
     ['disk', ['default']],
-    ['tar', []],
+    ['directory', ['default']],
+    ['tar', ['default']],
+    ['none', ['default']],
+    ['portable', []],
     ['oci', ['default']],
     ['cpio', []],
     ['uki', []],
