@@ -18,7 +18,9 @@ export function hostFacts(files: ConfigFiles): HostFacts {
   return {
     architecture: nativeArchitecture(),
     distribution: variables['ID'],
+    like: (variables['ID_LIKE'] ?? '').split(/\s+/).filter((id) => id !== ''),
     codename: variables['VERSION_CODENAME'],
+    ...(variables['VERSION_ID'] === undefined ? {} : { version: variables['VERSION_ID'] }),
     ...(certificates === undefined ? {} : { certificates: hostPath(certificates) }),
   };
 }

@@ -21,8 +21,12 @@ export interface HostFacts {
   readonly architecture: ArchitectureName;
   /** ID= of os-release(5). */
   readonly distribution: string | undefined;
+  /** ID_LIKE= of os-release(5): what the distribution descends from, the closest first. */
+  readonly like?: readonly string[];
   /** VERSION_CODENAME= of os-release(5). */
   readonly codename: string | undefined;
+  /** VERSION_ID= of os-release(5). */
+  readonly version?: string;
   /** The certificates that this machine trusts, in one file. */
   readonly certificates?: HostPath;
 }
@@ -64,6 +68,8 @@ export interface FlagNames {
   readonly short?: string;
   /** One letter that takes no value and stands for `text`. */
   readonly shorthand?: { readonly letter: string; readonly text: string };
+  /** Long names that it had in older versions of mkosi. */
+  readonly oldLongs?: readonly string[];
   /** What the long flag stands for without a value; by default it needs one. */
   readonly bare?: string;
 }

@@ -23,7 +23,10 @@ export const laterDistributions = [
 export type KnownDistribution = DistributionName | (typeof laterDistributions)[number];
 
 export interface Distribution {
-  /** What is installed where neither the user nor the host says another one; empty where there are no releases. */
+  /**
+   * What is installed where neither the user nor the host says another one; empty where there are no releases. The same
+   * as mkosi's, so that projects which say nothing mean the same.
+   */
   readonly defaultRelease: string;
   /** Kind of the root file system where the user does not choose. */
   readonly fileSystem: string;
@@ -51,7 +54,7 @@ const debianFamily = { fileSystem: 'ext4', packageFormat: 'deb', kernelPackages:
 
 /** Source of facts: the release pages of the distributions, and the file systems that their installers choose. */
 export const distributions: Readonly<Record<KnownDistribution, Distribution>> = {
-  debian: { ...debianFamily, defaultRelease: 'trixie' },
+  debian: { ...debianFamily, defaultRelease: 'testing' },
   kali: { ...debianFamily, defaultRelease: 'kali-rolling' },
   ubuntu: {
     ...debianFamily,

@@ -7,6 +7,7 @@ import {
   findSection,
   findSetting,
   flagRows,
+  oldFormFlagRows,
   settingRow,
   settingRows,
 } from '../../src/config/settings/table.ts';
@@ -80,8 +81,8 @@ describe('the table of settings', () => {
       ...Object.keys(setting.oldForms ?? {}),
     ]);
     expect(duplicates(names)).toEqual([]);
-    const flags = flagRows.flatMap(({ long, short, shorthand }) =>
-      [long, short ?? [], shorthand?.letter ?? []].flat(),
+    const flags = [...flagRows, ...oldFormFlagRows].flatMap(({ long, short, shorthand, oldLongs }) =>
+      [long, short ?? [], shorthand?.letter ?? [], oldLongs ?? []].flat(),
     );
     expect(duplicates(flags)).toEqual([]);
     expect(duplicates(settings.flatMap(({ specifier }) => specifier ?? []))).toEqual([]);

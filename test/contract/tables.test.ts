@@ -54,7 +54,7 @@ describe('distributions', () => {
 
   it.each(distributionNames)('%s has a release to begin with, and a file system', (name) => {
     const { defaultRelease, fileSystem } = distributions[name];
-    expect(debianReleases.map(({ codename }) => codename)).toContain(defaultRelease);
+    expect(debianReleases.flatMap(({ aliases }) => aliases)).toContain(defaultRelease);
     expect(toolTable.has(`mkfs.${fileSystem}`)).toBe(true);
   });
 

@@ -21,7 +21,7 @@ export const SandboxTrees = setting({
   fallback: constant([]),
   scope: 'universal',
   inTools: true,
-  flags: { long: 'sandbox-tree' },
+  flags: { long: 'sandbox-tree', oldLongs: ['package-manager-tree'] },
   implicit: [
     { suffix: '.sandbox', type: 'directory', use: 'path' },
     { suffix: '.sandbox.tar', type: 'file', use: 'path' },

@@ -4,27 +4,29 @@ import { distributionNames, distributions, laterDistributions } from '../../dist
 import { names } from '../codecs/collections.ts';
 import { boolean, enumeration, text } from '../codecs/scalars.ts';
 import { url } from '../codecs/secrets.ts';
+import { hostDistribution, hostRelease } from '../host-system.ts';
 import { architecture, member, sameText, sameWord } from '../match-rules.ts';
 import { constant, derived, fromContext, optionalSetting, setting, unset } from '../setting.ts';
 
 export const Distribution = setting({
   codec: enumeration(distributionNames, { later: laterDistributions }),
-  fallback: constant('debian'),
+  fallback: fromContext((context) => hostDistribution(context) ?? 'debian'),
   scope: 'universal',
   flags: { short: 'd' },
   match: sameWord<KnownDistribution>([...distributionNames, ...laterDistributions]),
   specifier: 'd',
   essential: true,
   summary: 'Distribution to install',
-  doc: 'The distribution that packages come from.',
+  doc: `The distribution that packages come from. By default the one of the host; \`debian\` where mkimg does not know that
+one.`,
 });
 
 export const Release = setting({
   codec: text,
-  fallback: derived({ Distribution }, (values, { host }) =>
-    host.distribution === values.Distribution && host.codename !== undefined
-      ? host.codename
-      : distributions[values.Distribution].defaultRelease,
+  fallback: derived(
+    { Distribution },
+    (values, context) =>
+      hostRelease(values.Distribution, context) ?? distributions[values.Distribution].defaultRelease,
   ),
   scope: 'universal',
   flags: { short: 'r' },
@@ -33,7 +35,8 @@ export const Release = setting({
   essential: true,
   summary: 'Release of the distribution',
   doc: `A code name such as \`trixie\`, an alias such as \`stable\`, or a number, as the distribution has them. By default
-the release of the host, if the host runs the same distribution, otherwise the current one.`,
+the release of the host, if the host runs the same distribution, otherwise the one that is in development: \`testing\`
+for Debian, \`rawhide\` for Fedora.`,
 });
 
 export const Architecture = setting({
@@ -98,21 +101,6 @@ export const RepositoryKeyCheck = setting({
   scope: 'multiversal',
   summary: 'Check the signatures of repositories',
   doc: 'Without it, nothing proves that packages are what the distribution published.',
-});
-
-export const RepositoryKeyFetch = setting({
-  codec: boolean,
-  fallback: derived({ Distribution }, (values, { host }) => {
-    const { packageFormat } = distributions[values.Distribution];
-    const foreign = packageFormat !== undefined && packageFormat !== 'deb';
-    return host.distribution === 'nixos' || (host.distribution === 'ubuntu' && foreign);
-  }),
-  scope: 'universal',
-  inTools: true,
-  effect: 'later',
-  summary: 'Fetch the keys of repositories from the network',
-  doc: `Keys that neither the host nor the tools tree has are downloaded over HTTPS. By default only where it is known
-that the host has no package with them.`,
 });
 
 export const CheckValidUntil = setting({

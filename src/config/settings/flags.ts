@@ -8,6 +8,8 @@ export interface FlagRow {
   readonly short?: string;
   /** One letter that takes no value and stands for this text. */
   readonly shorthand?: { readonly letter: string; readonly text: string };
+  /** Long names that it had in older versions of mkosi. */
+  readonly oldLongs?: readonly string[];
   /** What the long flag without `=VALUE` stands for; absent: the value is required. */
   readonly bare?: string;
   readonly summary: string;

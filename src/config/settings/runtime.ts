@@ -131,6 +131,7 @@ export const SysupdateDirectory = optionalSetting({
   fallback: unset,
   scope: 'main',
   effect: 'later',
+  flags: { oldLongs: ['sysupdate-dir'] },
   implicit: [{ suffix: '.sysupdate', type: 'directory', use: 'path' }],
   summary: 'Transfer definitions for systemd-sysupdate',
   doc: `A directory of files in the form of sysupdate.d(5). By default \`mkimg.sysupdate/\`.`,

@@ -11,6 +11,7 @@ import * as kernelModules from './kernel-modules.ts';
 import * as output from './output.ts';
 import * as packages from './packages.ts';
 import * as proxy from './proxy.ts';
+import * as repositoryKeys from './repository-keys.ts';
 import * as runtime from './runtime.ts';
 import * as scripts from './scripts.ts';
 import * as secureBoot from './secure-boot.ts';
@@ -21,6 +22,7 @@ import * as validation from './validation.ts';
 import * as verity from './verity.ts';
 import * as virtualMachine from './virtual-machine.ts';
 
+const origin = { ...distribution, ...repositoryKeys };
 const content = { ...packages, ...trees, ...scripts, ...boot, ...kernelModules, ...system };
 const signing = { ...validation, ...secureBoot, ...verity, ...expectedMeasurements };
 const building = { ...build, ...caching, ...toolsTree, ...proxy };
@@ -29,7 +31,7 @@ const running = { ...runtime, ...virtualMachine };
 /** All settings by section. Each name that a module of settings exports is a setting of that name. */
 const sections = {
   Config: config,
-  Distribution: distribution,
+  Distribution: origin,
   Output: output,
   Content: content,
   Validation: signing,
@@ -40,7 +42,7 @@ const sections = {
 export type SectionName = keyof typeof sections;
 
 type Table = typeof config &
-  typeof distribution &
+  typeof origin &
   typeof output &
   typeof content &
   typeof signing &
@@ -124,7 +126,18 @@ export const flagRows: readonly FlagRow[] = settingRows.map(
     ...(flags?.short && { short: flags.short }),
     ...(flags?.shorthand && { shorthand: flags.shorthand }),
     ...(flags?.bare && { bare: flags.bare }),
+    ...(flags?.oldLongs && { oldLongs: flags.oldLongs }),
   }),
+);
+
+/** Flags of the names that settings had when their values were written in another way; no help text names them. */
+export const oldFormFlagRows: readonly FlagRow[] = settingRows.flatMap(({ section, setting }) =>
+  Object.keys(setting.oldForms ?? {}).map((name) => ({
+    setting: name,
+    section,
+    long: kebabCase(name),
+    summary: setting.summary,
+  })),
 );
 
 function kebabCase(name: string): string {

@@ -1,14 +1,10 @@
-import {
-  distributionNames,
-  distributions,
-  knownDistribution,
-  laterDistributions,
-} from '../../distro/distributions.ts';
+import { distributionNames, distributions, laterDistributions } from '../../distro/distributions.ts';
 import type { KnownDistribution } from '../../distro/distributions.ts';
 import { names, pathList, trees } from '../codecs/collections.ts';
 import { path, pathOr } from '../codecs/paths.ts';
 import { boolean, enumeration, text } from '../codecs/scalars.ts';
 import { url } from '../codecs/secrets.ts';
+import { hostDistribution } from '../host-system.ts';
 import { sameText, sameWord } from '../match-rules.ts';
 import { constant, derived, fromContext, optionalSetting, setting, unset } from '../setting.ts';
 import { Distribution, Mirror, Snapshot } from './distribution.ts';
@@ -36,8 +32,8 @@ what shall be in it, it has what \`mkimg summary --image tools\` shows: ToolsTre
 
 export const ToolsTreeDistribution = setting({
   codec: enumeration(distributionNames, { later: laterDistributions }),
-  fallback: fromContext(({ host }) => {
-    const known = knownDistribution(host.distribution);
+  fallback: fromContext((context) => {
+    const known = hostDistribution(context);
     return known === undefined ? 'debian' : (distributions[known].toolsDistribution ?? known);
   }),
   scope: 'tools',
@@ -55,7 +51,8 @@ export const ToolsTreeRelease = setting({
   scope: 'tools',
   match: sameText,
   summary: 'Release of the tools tree',
-  doc: `By default the current release of ToolsTreeDistribution=.`,
+  doc: `By default the release of ToolsTreeDistribution= that is in development. The tree that mkimg makes for itself is Debian
+stable.`,
 });
 
 export const ToolsTreeProfiles = setting({
@@ -102,7 +99,7 @@ export const ToolsTreeSandboxTrees = setting({
   codec: trees({ absolute: true, mustExist: true }),
   fallback: constant([]),
   scope: 'tools',
-  flags: { long: 'tools-tree-sandbox-tree' },
+  flags: { long: 'tools-tree-sandbox-tree', oldLongs: ['tools-tree-package-manager-tree'] },
   oldNames: ['ToolsTreePackageManagerTrees'],
   summary: 'Configuration for the package manager of the tools tree',
   doc: `As SandboxTrees=, for building the tools tree.`,

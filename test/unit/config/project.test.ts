@@ -326,10 +326,10 @@ describe('defaults', () => {
   });
 
   it('take the release of the host only from the same distribution', async () => {
-    const request = memoryProject({ 'mkimg.conf': '' });
+    const request = memoryProject({ 'mkimg.conf': '[Distribution]\nDistribution=debian\n' });
     const host = { architecture: 'arm64', distribution: 'fedora', codename: 'x' } as const;
     const loaded = await loadProject({ ...request, host });
-    expect(loaded.ok && loaded.value.main.config.Release).toBe('trixie');
+    expect(loaded.ok && loaded.value.main.config.Release).toBe('testing');
     expect(loaded.ok && loaded.value.main.config.Architecture).toBe('arm64');
   });
 
