@@ -7,6 +7,7 @@ import { fail, ok } from '../base/diagnostic.ts';
 import { resolve } from 'node:path';
 import { closest } from '../base/suggestion.ts';
 import type { FlagRow } from '../config/settings/flags.ts';
+import { inTodaysWords } from './older-flags.ts';
 import type { FlagAssignment, GlobalOptions, Verb } from './verb.ts';
 
 /** A command line, taken apart. `verb` is absent only for `--version` and for `--help` without a verb. */
@@ -65,7 +66,10 @@ type ParsedFlags = Readonly<Record<string, unknown>>;
 
 /** Takes a command line apart. Flags may stand before and after the verb; faults are found all at once. */
 export function parseArguments(argv: readonly string[], grammar: Grammar): Result<Command> {
-  const parsed = runYargs(argv, grammar);
+  const options = declaredOptions(grammar);
+  const taking = valueTaking(options);
+  const translated = inTodaysWords(argv, grammar.flags, (word) => taking.includes(word));
+  const parsed = runYargs(translated.argv, options, grammar);
   if (!parsed.ok) return parsed;
   const flags = parsed.value;
   const words = strings(flags['_']);
@@ -78,24 +82,34 @@ export function parseArguments(argv: readonly string[], grammar: Grammar): Resul
   const chosen = verb.ok ? verb.value : undefined;
   faults.push(...foreignOptions(flags, chosen, grammar));
   if (faults.length > 0 && !version) return fail(...faults);
-  return ok({
-    verb: chosen,
-    assignments: grammar.flags.flatMap((row) => assignmentsOf(row, flags)),
-    options: globalOptions(flags, grammar),
-    words: words.slice(1),
-    rest: strings(flags['--']),
-    help,
-    version,
-    eventsFile: strings(flags['events']).at(-1),
-    traceFile: strings(flags['trace']).at(-1),
-  });
+  return ok(
+    {
+      verb: chosen,
+      assignments: grammar.flags.flatMap((row) => assignmentsOf(row, flags)),
+      options: globalOptions(flags, grammar),
+      words: words.slice(1),
+      rest: strings(flags['--']),
+      help,
+      version,
+      eventsFile: strings(flags['events']).at(-1),
+      traceFile: strings(flags['trace']).at(-1),
+    },
+    translated.notes,
+  );
 }
 
-function runYargs(argv: readonly string[], grammar: Grammar): Result<ParsedFlags> {
+function declaredOptions(grammar: Grammar): readonly NamedOption[] {
+  return [...grammar.flags.flatMap(settingOptions), ...switchOptions(grammar)];
+}
+
+function runYargs(
+  argv: readonly string[],
+  options: readonly NamedOption[],
+  grammar: Grammar,
+): Result<ParsedFlags> {
   const bare = new Map(
     grammar.flags.flatMap((row) => (row.bare === undefined ? [] : [[row.long, row.bare] as const])),
   );
-  const options = [...grammar.flags.flatMap(settingOptions), ...switchOptions(grammar)];
   const parser = yargs([])
     .help(false)
     .version(false)
@@ -133,11 +147,16 @@ function switchOptions(grammar: Grammar): NamedOption[] {
   });
 }
 
-/** Writes `-dfedora` as `-d fedora`: the parser would take each letter for a flag. */
-function apart(argv: readonly string[], options: readonly NamedOption[]): string[] {
-  const taking = options.flatMap(([name, { alias, nargs }]) =>
+/** Flags that take the next word for their value. */
+function valueTaking(options: readonly NamedOption[]): readonly string[] {
+  return options.flatMap(([name, { alias, nargs }]) =>
     nargs === 1 ? [`--${name}`, ...(typeof alias === 'string' ? [`-${alias}`] : [])] : [],
   );
+}
+
+/** Writes `-dfedora` as `-d fedora`: the parser would take each letter for a flag. */
+function apart(argv: readonly string[], options: readonly NamedOption[]): string[] {
+  const taking = valueTaking(options);
   const words: string[] = [];
   for (const [index, word] of argv.entries()) {
     if (word === '--') return [...words, ...argv.slice(index)];

@@ -4,7 +4,7 @@ import type { Diagnostic } from '../base/diagnostic.ts';
 import { Resources } from '../base/disposal.ts';
 import { ConfigurationError, isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { flagRows } from '../config/settings/table.ts';
+import { flagRows, oldFormFlagRows } from '../config/settings/table.ts';
 import { limitOrphan } from '../sandbox/namespace.ts';
 import type { Command } from './arguments.ts';
 import { parseArguments } from './arguments.ts';
@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const unread = whenNobodyReads(process.stdout, process.stderr);
   const parsed = parseArguments(argv, {
     verbs,
-    flags: flagRows,
+    flags: [...flagRows, ...oldFormFlagRows],
     defaultVerb,
     workingDirectory: hostPath(process.cwd()),
   });
@@ -53,11 +53,15 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(helpText(verbs, flagRows, command.verb));
     return 0;
   }
-  const exitCode = await runCommand(command, unread);
+  const exitCode = await runCommand(command, parsed.warnings, unread);
   return unread.aborted ? exitCodes.unread : exitCode;
 }
 
-async function runCommand(command: Command, unread: AbortSignal): Promise<number> {
+async function runCommand(
+  command: Command,
+  notes: readonly Diagnostic[],
+  unread: AbortSignal,
+): Promise<number> {
   // Standard output belongs to the answer of verbs that give one.
   const eventStream = command.verb?.answers === true ? process.stderr : process.stdout;
   await using reporter = createReporter(command.options, process.stderr, eventStream);
@@ -68,7 +72,10 @@ async function runCommand(command: Command, unread: AbortSignal): Promise<number
     const trace = traceFile === undefined ? [] : [sinks.use(await openTrace(traceFile))];
     const terse = command.verb?.isTerse?.(command) === true;
     const display = terse ? faultsOnly(reporter) : reporter;
-    return await runVerb(command, teeEvents(display, ...log, ...trace), unread);
+    const events = teeEvents(display, ...log, ...trace);
+    for (const { code, message, hint } of notes)
+      events.emit({ type: 'note', level: 'warning', code, message, ...(hint !== undefined && { hint }) });
+    return await runVerb(command, events, unread);
   } catch (error) {
     // runVerb() reports what its verb throws: only opening the log can end here.
     reportFailure(error, { events: reporter, command, interrupted: false });

@@ -8,6 +8,7 @@ import { describeOrigin } from './diagnostics.ts';
 import { showSecretsOption, showsSecrets } from './secrets.ts';
 import { describedImages, imageOption } from './session/images.ts';
 import { readProject } from './session/project.ts';
+import { autoBumpOption } from './session/remembered-build.ts';
 import type { Verb } from './verb.ts';
 
 export interface SummaryOptions {
@@ -31,6 +32,7 @@ from, and \`--image\` picks one image. Passwords and the like are shown as \`***
     { name: 'origin', takesValue: false, summary: 'Say where each value came from' },
     imageOption,
     showSecretsOption,
+    { ...autoBumpOption, summary: 'Of build; changes nothing here' },
   ],
   run: async (context) => {
     const project = await readProject(context);

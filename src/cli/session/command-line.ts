@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { flagRows } from '../../config/settings/table.ts';
+import { flagRows, oldFormFlagRows } from '../../config/settings/table.ts';
 import { decidePrivileges, enterNamespace } from '../../sandbox/namespace.ts';
 import { productDirectory } from '../product.ts';
 import type { VerbContext } from '../verb.ts';
@@ -12,7 +12,7 @@ export function siblingCommand(
   { options, assignments }: Pick<VerbContext, 'options' | 'assignments'>,
   verb: readonly string[],
 ): readonly string[] {
-  const longNames = new Map(flagRows.map(({ setting, long }) => [setting, long]));
+  const longNames = new Map([...flagRows, ...oldFormFlagRows].map(({ setting, long }) => [setting, long]));
   return [
     ...['-C', options.directory],
     ...assignments.map(({ setting, text }) => `--${longNames.get(setting) ?? setting}=${text}`),

@@ -5,7 +5,7 @@ import { parseArguments } from '../../../src/cli/arguments.ts';
 import { formatDiagnostics } from '../../../src/cli/diagnostics.ts';
 import { helpText } from '../../../src/cli/help.ts';
 import type { Verb } from '../../../src/cli/verb.ts';
-import { flagRows } from '../../../src/config/settings/table.ts';
+import { flagRows, oldFormFlagRows } from '../../../src/config/settings/table.ts';
 
 const build: Verb = { name: 'build', summary: 'Build', options: [], run: () => Promise.resolve(0) };
 const show: Verb = {
@@ -20,7 +20,7 @@ const show: Verb = {
 };
 const grammar = {
   verbs: [build, show],
-  flags: flagRows,
+  flags: [...flagRows, ...oldFormFlagRows],
   defaultVerb: 'build',
   workingDirectory: hostPath('/here'),
 };
@@ -166,6 +166,40 @@ describe('the command line', () => {
     expect(faults('--imageId=x')).toContain('unknown flag --imageId');
     expect(faults('--no-with-docs')).toContain('unknown flag --no-with-docs');
     expect(faults('--package.x=y')).toContain('unknown flag --package.x');
+  });
+
+  it('takes flags by the names that they had in older versions of mkosi, in their place among the others', () => {
+    const argv = ['--drive=a:1G', '--qemu-drive', 'b:2G', '--drive', '--qemu-mem', '--qemu-mem=4G'];
+    expect(settings(...argv, '--output-dir', 'out', '--', '--qemu-smp=2')).toEqual([
+      'OutputDirectory=out',
+      'Drives=a:1G',
+      'Drives=b:2G',
+      'Drives=--qemu-mem',
+      'RAM=4G',
+    ]);
+    const parsed = parseArguments(['--qemu-mem=4G', '--output-dir=out'], grammar);
+    expect(parsed.ok && parsed.warnings.map(({ message }) => message)).toEqual([
+      '--qemu-mem is called --ram now',
+      '--output-dir is called --output-directory now',
+    ]);
+  });
+
+  it('reads flags of settings that were written in another way', () => {
+    expect(settings('--kernel-modules-include=^x', '--kernel-modules=y')).toEqual([
+      'KernelModules=y',
+      'KernelModulesInclude=^x',
+    ]);
+  });
+
+  it('leaves flags of mkosi out that change nothing here, with a word unless that is clear', () => {
+    const argv = ['--no-pager', '--debug-timing', '--cache', 'dir', '--default=x', 'summary'];
+    const parsed = parseArguments(argv, grammar);
+    expect(parsed.ok && [parsed.value.verb?.name, parsed.value.words]).toEqual(['summary', []]);
+    expect(parsed.ok && parsed.warnings.map(({ code, message }) => `${code} ${message}`)).toEqual([
+      'idle-flag --debug-timing is a flag of mkosi that changes nothing here',
+      'idle-flag --cache is a flag of mkosi that changes nothing here',
+      'idle-flag --default is a flag of mkosi that changes nothing here',
+    ]);
   });
 
   it('asks for help and version', () => {
