@@ -249,8 +249,10 @@ function globalOptions(flags: ParsedFlags, grammar: Grammar): GlobalOptions {
     if (value !== undefined) extra[long] = value;
   }
   const force = flags['force'];
+  const directory = strings(flags['directory']).at(-1);
   return {
-    directory: hostPath(resolve(grammar.workingDirectory, strings(flags['directory']).at(-1) ?? '.')),
+    directory: hostPath(resolve(grammar.workingDirectory, directory ?? '.')),
+    ...(directory === '' && { isProjectless: true }),
     force: typeof force === 'number' ? force : 0,
     json: flags['json'] === true,
     debug: flags['debug'] === true,

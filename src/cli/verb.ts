@@ -13,6 +13,8 @@ export interface FlagAssignment {
 export interface GlobalOptions {
   /** `-C`: where the configuration is. */
   readonly directory: HostPath;
+  /** `-C ''`: no configuration is read, the command line says everything. */
+  readonly isProjectless?: boolean;
   /** How often `-f` was given. */
   readonly force: number;
   readonly json: boolean;

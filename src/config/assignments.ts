@@ -84,6 +84,7 @@ export function assignText(
   { row, layer, directory }: Target,
 ): void {
   if (value.text === '') {
+    if (row.setting.codec.keepsOnEmpty === true && layer !== 'command line') return;
     clearSetting(loading, { row, layer }, value.origin());
     return;
   }

@@ -20,6 +20,8 @@ export interface Entry<E> {
   readonly origin: Origin;
   /** It takes all equal items before it back (`!vim` in Packages=) and is none itself. Only where the codec is `removable`. */
   readonly removes?: true;
+  /** The assignment that it begins takes the place of those before it. */
+  readonly restarts?: true;
 }
 
 /**
@@ -49,6 +51,8 @@ export interface Codec<T, E = unknown> {
   fromJson?(json: Json): readonly E[] | undefined;
   /** A list of names: an item `!NAME` takes all items NAME before it back. */
   readonly removable?: true;
+  /** An empty assignment means nothing. */
+  readonly keepsOnEmpty?: true;
   /** All that may be written, where this is a closed set. */
   readonly choices?: readonly string[];
   /** Those of the choices that mkosi knows and mkimg has no effect for yet: they can be shown, but not planned with. */

@@ -39,12 +39,13 @@ export function readDefaultInitrd(main: MainValues, prefix: Prefix): ImageLoadin
 function readCompanion(loading: ImageLoading, path: HostPath, prefix: Prefix): void {
   const { files } = loading.world;
   const role = loading.role === 'tools' ? 'tools' : 'initrd';
-  if (files.stat(path)?.directory === true) {
+  if (loading.world.isProjectless !== true && files.stat(path)?.directory === true) {
     const own = prefixOf(files, path) ?? prefix;
     readDirectory(loading, path, { prefix: own, local: true, profiles: true, role });
   } else {
-    const position = { directory: loading.directory, prefix, layer: 'files' } as const;
-    readFile(loading, path, { position, role });
+    const directory = loading.world.root ?? loading.directory;
+    const position = { directory, prefix, layer: 'files' } as const;
+    if (loading.world.isProjectless !== true) readFile(loading, path, { position, role });
   }
   readDirectory(loading, loading.home, {
     prefix: 'mkimg',

@@ -1,8 +1,9 @@
+import { resolve as resolvePath } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import type { Diagnostic, Origin, Result } from '../base/diagnostic.ts';
 import { fail, ok } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
-import { absolutePath } from './codecs/paths.ts';
+import { architectureNames, laterArchitectures } from '../distro/architectures.ts';
 import type { FailedCondition } from './history.ts';
 import type { ImageLoading, Position } from './loading.ts';
 import { fallbackContext, parseContext, take } from './loading.ts';
@@ -29,19 +30,24 @@ interface Judgement {
 /** A condition on something that is no setting. */
 type SpecialCondition = (loading: ImageLoading, condition: TracedText, place: Place) => Result<Judgement>;
 
+const knownArchitectures: readonly string[] = [...architectureNames, ...laterArchitectures];
+
 const specialConditions: Readonly<Record<string, SpecialCondition>> = {
   PathExists: (loading, condition, { position }) => {
     if (condition.text === '') return ok({ holds: false, actual: undefined });
-    const path = absolutePath(condition.text, parseContext(loading, position.directory));
+    const path = resolvePath(position.directory, condition.text);
     return ok({ holds: loading.world.files.stat(path) !== undefined, actual: undefined });
   },
-  HostArchitecture: (loading, condition) => sameText(loading.world.host.architecture, condition),
-  Image: (loading, condition) => sameText(loading.name, condition),
+  HostArchitecture: (loading, condition) =>
+    knownArchitectures.includes(condition.text)
+      ? sameText(loading.world.host.architecture, condition.text)
+      : unknownArchitecture(condition.text, condition.origin()),
+  Image: (loading, condition) => sameText(loading.name, condition.text),
   SystemdVersion: systemdVersion,
 };
 
-function sameText(actual: string, condition: TracedText): Result<Judgement> {
-  return ok({ holds: actual === condition.text, actual });
+function sameText(actual: string, wanted: string): Result<Judgement> {
+  return ok({ holds: actual === wanted, actual });
 }
 
 const matchableNames: readonly string[] = [
@@ -174,6 +180,17 @@ function systemdVersion(loading: ImageLoading, condition: TracedText): Result<Ju
       origin: condition.origin(),
     },
   ]);
+}
+
+function unknownArchitecture(name: string, origin: Origin): ReturnType<typeof fail> {
+  const near = closest(name, knownArchitectures);
+  return fail({
+    severity: 'error',
+    code: 'bad-value',
+    message: `'${name}' is not an architecture`,
+    origin,
+    hint: near === undefined ? `Known: ${knownArchitectures.join(', ')}.` : `Did you mean '${near}'?`,
+  });
 }
 
 function mainOnly({ name }: SettingRow, origin: Origin): ReturnType<typeof fail> {

@@ -7,7 +7,7 @@ import type { ImageLoading } from './loading.ts';
 import { fallbackContext, parseContext } from './loading.ts';
 import type { ProgramOutcome } from './programs.ts';
 import type { ResolvedImage } from './resolved-image.ts';
-import { finishImage, imageJson } from './resolved-image.ts';
+import { derivedMembers, finishImage, imageJson } from './resolved-image.ts';
 import type { SettingName, SettingRow } from './settings/table.ts';
 import { settingRows } from './settings/table.ts';
 import type { Resolved } from './values.ts';
@@ -85,7 +85,7 @@ function readChanges(loading: ImageLoading, answer: Answer, changes: Changes): v
   const before = imageJson(answer.image, { revealSecrets: true });
   const rows = new Map<string, SettingRow>(settingRows.map((row) => [row.name, row]));
   for (const [name, json] of Object.entries(members)) {
-    if (name === 'Image' || isSame(json, before[name])) continue;
+    if (name === 'Image' || derivedMembers.includes(name) || isSame(json, before[name])) continue;
     const row = rows.get(name);
     if (row === undefined) {
       const fault = unknownKey(answer, name, [...rows.keys()]);

@@ -98,12 +98,12 @@ export function includePending(loading: ImageLoading, position: Position): void 
 }
 
 function readLocal(loading: ImageLoading, position: Position): void {
+  const { prefix } = position;
+  const directory = named(position, '.local');
+  if (loading.world.files.stat(directory)?.directory === true)
+    readDirectory(loading, directory, { prefix, layer: 'local directory', role: 'local' });
   const local = { ...position, layer: 'local' } as const;
   readFile(loading, named(position, '.local.conf'), { position: local, role: 'local' });
-  const directory = named(position, '.local');
-  if (loading.world.files.stat(directory)?.directory === true) {
-    readDirectory(loading, directory, { prefix: position.prefix, layer: 'local', role: 'local' });
-  }
 }
 
 function readDropIns(loading: ImageLoading, position: Position): void {
@@ -114,7 +114,7 @@ function readDropIns(loading: ImageLoading, position: Position): void {
     const path = hostPath(join(directory, name));
     if (files.stat(path)?.directory === true) {
       readDirectory(loading, path, { prefix, layer, role: 'drop-in' });
-    } else if (name.endsWith('.conf')) {
+    } else if (name.endsWith('.conf') && name !== '.conf') {
       readFile(loading, path, { position, role: 'drop-in' });
     }
   }

@@ -78,7 +78,10 @@ function contentOf(loading: ImageLoading, path: HostPath, row: SettingRow): stri
   if (facts?.executable !== true) {
     if (row.setting.codec.redact !== undefined && facts?.openToOthers === true)
       loading.faults.push(openToOthers(path));
-    return files.read(path);
+    const content = files.read(path);
+    if (!content.startsWith('#!/')) return content;
+    loading.faults.push(notExecutable(path, row));
+    return undefined;
   }
   const outcome = programs.ask({ program: path, argv: [], directory: loading.directory });
   if (outcome === undefined) return undefined;
@@ -104,6 +107,16 @@ function notRun(path: HostPath, row: SettingRow): Diagnostic {
     message: `it is a program, and programs are not run here to set ${row.name}=`,
     origin: { kind: 'path', path },
     hint: `Store its output in the file and make it not executable (chmod -x), or give ${row.name}= itself.`,
+  };
+}
+
+function notExecutable(path: HostPath, row: SettingRow): Diagnostic {
+  return {
+    severity: 'error',
+    code: 'executable-value',
+    message: `it looks like a program, but is not executable, so it cannot set ${row.name}=`,
+    origin: { kind: 'path', path },
+    hint: `Run chmod +x ${path}.`,
   };
 }
 

@@ -24,6 +24,8 @@ export interface LoadEnvironment {
   readonly sets: HostPath;
   /** What -C says: the project's directory, or the one above where its files are in `mkimg/` or `mkosi/`. */
   readonly root?: HostPath;
+  /** No project's files are read, only what the command line says. */
+  readonly isProjectless?: boolean;
   /** Files that were read; several images may include the same ones. */
   readonly scans: Map<HostPath, ScannedFile>;
   /** Faults that belong to no image. */
@@ -86,8 +88,11 @@ export function parseContext(loading: ImageLoading, directory: HostPath): ParseC
 
 export function fallbackContext(loading: ImageLoading): FallbackContext {
   const { name: image, directory, world } = loading;
-  const { host, environment } = world;
-  return { image, directory: world.root ?? directory, configuration: directory, host, environment };
+  const { host, environment, isProjectless } = world;
+  return {
+    ...{ image, directory: world.root ?? directory, configuration: directory, host, environment },
+    ...(isProjectless === true && { isProjectless }),
+  };
 }
 
 /** Value of a setting as things stand. */

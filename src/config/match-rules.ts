@@ -1,11 +1,12 @@
 import picomatch from 'picomatch';
+import { treePath } from '../base/brand.ts';
 import { fail, ok } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
 import type { KnownArchitecture } from '../distro/architectures.ts';
 import { architectureNames, hasUefi, laterArchitectures } from '../distro/architectures.ts';
 import type { Tree } from './codecs/paths.ts';
 import type { Feature } from './codecs/scalars.ts';
-import { feature } from './codecs/scalars.ts';
+import { feature, parseFileName } from './codecs/scalars.ts';
 import type { MatchRule } from './setting.ts';
 import type { TracedText } from './traced-text.ts';
 import { conditionOf, satisfies } from './version-condition.ts';
@@ -36,6 +37,12 @@ export const version: MatchRule<string | undefined> = (value, condition) =>
 export const member: MatchRule<readonly string[]> = (value, condition) =>
   ok(condition.text === '' ? value.length === 0 : value.includes(condition.text));
 
+/** As `member`, for names that are parts of the names of files. */
+export const profileMember: MatchRule<readonly string[]> = (value, condition, context) => {
+  const name = condition.text === '' ? ok('') : parseFileName(condition);
+  return name.ok ? member(value, condition, context) : name;
+};
+
 /** `uefi` stands for every architecture with UEFI. */
 export const architecture: MatchRule<KnownArchitecture> = (value, condition) => {
   if (condition.text === 'uefi') return ok(hasUefi(value));
@@ -56,10 +63,12 @@ export const variable: MatchRule<Readonly<Record<string, string>>> = (value, con
   return ok(equals < 0 ? set !== undefined : set === condition.text.slice(equals + 1));
 };
 
-/** Holds if a tree goes to this place. */
+/** Holds if a tree goes to this place, which is written without a slash before it. */
 export const treeTarget: MatchRule<readonly Tree[]> = (value, condition) => {
-  const wanted = condition.text.replace(/^\/+/, '').replace(/\/+$/, '');
-  return ok(value.some(({ target }) => target !== '' && target === wanted));
+  const wanted = treePath(condition.text);
+  const isThere = ({ target, rooted, here }: Tree): boolean =>
+    target === wanted && rooted !== true && (target !== '' || here === true);
+  return ok(value.some(isThere));
 };
 
 function unknownWord(condition: TracedText, words: readonly string[]): ReturnType<typeof fail> {

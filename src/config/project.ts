@@ -45,6 +45,8 @@ export interface Project {
 export interface ProjectRequest extends ReadingRequest {
   readonly directory: HostPath;
   readonly assignments: readonly CommandLineAssignment[];
+  /** Whether the files in the directory count; by default, they do. */
+  readonly readsDirectory?: boolean;
 }
 
 /** Reads a project. All faults come at once. Nothing is run but by `runProgram`. */
@@ -53,7 +55,11 @@ export async function loadProject(request: ProjectRequest): Promise<Result<Proje
   // Reading runs nothing: what needs the output of a program is read again when it is there.
   for (;;) {
     const result = reading(request, known, (world) =>
-      readProject(request, { ...world, root: request.directory }),
+      readProject(request, {
+        ...world,
+        root: request.directory,
+        isProjectless: request.readsDirectory === false,
+      }),
     );
     if (!(await known.runPending())) return result;
   }
@@ -61,7 +67,8 @@ export async function loadProject(request: ProjectRequest): Promise<Result<Proje
 
 function readProject(request: ProjectRequest, world: LoadEnvironment): Result<Project> {
   if (world.files.stat(request.directory)?.directory !== true) return noDirectory(request.directory);
-  const found = projectDirectory(world.files, request.directory);
+  const found =
+    request.readsDirectory === false ? undefined : projectDirectory(world.files, request.directory);
   if (found === undefined && !describesAnImage(request.assignments))
     return noConfiguration(request.directory);
   const directory = found ?? request.directory;
@@ -69,7 +76,8 @@ function readProject(request: ProjectRequest, world: LoadEnvironment): Result<Pr
   const main = newImage({ name: imageName('main'), role: 'main', directory, home: directory }, world);
   applyCommandLine(main, request.assignments);
   includePending(main, { directory, prefix, layer: 'files' });
-  readDirectory(main, directory, { prefix, local: true, profiles: true, role: 'configuration' });
+  if (request.readsDirectory !== false)
+    readDirectory(main, directory, { prefix, local: true, profiles: true, role: 'configuration' });
   const images = readImages(main, prefix);
   const faults = distinct([...world.faults, ...images.faults]);
   if (faults.some(({ severity }) => severity === 'error')) return fail(...faults);

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import type { HostPath, ImageName } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Diagnostic, Origin } from '../base/diagnostic.ts';
 import { parseEnvironmentFile } from './environment-file.ts';
 import type { ConfigFiles } from './files.ts';
 import type { Assignment, FileVisit } from './history.ts';
+import { expandKey } from './key-specifiers.ts';
 import type { ImageLoading } from './loading.ts';
 import { fallbackContext } from './loading.ts';
 import type { ImageConfig, SettingName, SettingRow } from './settings/table.ts';
@@ -82,7 +84,18 @@ export function imageJson(
     const shown = options.revealSecrets || codec.redact === undefined ? value : codec.redact(value);
     return [name, codec.json(shown)];
   });
-  return { Image: image.name, ...Object.fromEntries(members) };
+  return { Image: image.name, ...Object.fromEntries(members), ...buildSubdirectory(image) };
+}
+
+/** What `imageJson` says beside settings and the image's name: it follows from them. */
+export const derivedMembers: readonly string[] = ['BuildSubdirectory'];
+
+/** The part of BuildDirectory= that BuildKey= names. */
+function buildSubdirectory(image: ResolvedImage): Readonly<Record<string, Json>> {
+  const { BuildDirectory: directory, BuildKey: key } = image.config;
+  if (directory === undefined) return {};
+  const below = expandKey(image, key);
+  return { BuildSubdirectory: below === '-' ? directory : join(directory, below) };
 }
 
 /** Settings that name scripts of an image. */
@@ -151,8 +164,9 @@ function originOf({ setting: { codec } }: SettingRow, { entries }: Resolved, ite
   return (found ?? entries.at(-1))?.origin ?? { kind: 'default' };
 }
 
-function showValue({ setting: { codec } }: SettingRow, value: unknown): string | undefined {
-  return value === undefined ? undefined : codec.show(value);
+/** A list that is not there says no more than an empty one. */
+function showValue({ setting: { codec } }: SettingRow, value: unknown): string {
+  return value === undefined ? '' : codec.show(value);
 }
 
 function readEnvironmentFiles(loading: ImageLoading, config: ImageConfig): Record<string, string> {

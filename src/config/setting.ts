@@ -38,6 +38,8 @@ export interface FallbackContext {
   readonly directory: HostPath;
   /** Where the configuration of the main image is: the same, or `mkosi/` in it. */
   readonly configuration: HostPath;
+  /** No project is read (`-C ''`), so the directory is only the one to work in. */
+  readonly isProjectless?: boolean;
   readonly host: HostFacts;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }

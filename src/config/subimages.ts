@@ -23,7 +23,7 @@ export function readSubimages(main: MainValues, prefix: Prefix): Subimages {
   const images: ImageLoading[] = [];
   const skipped = new Set<string>();
   const seen = new Set<string>();
-  for (const entry of world.files.list(folder)) {
+  for (const entry of world.isProjectless === true ? [] : world.files.list(folder)) {
     const path = hostPath(join(folder, entry));
     const isDirectory = world.files.stat(path)?.directory === true;
     if (entry.startsWith('.') || (!isDirectory && !entry.endsWith('.conf'))) continue;
@@ -51,7 +51,9 @@ function readSubimage(
   { isDirectory, prefix }: { readonly isDirectory: boolean; readonly prefix: Prefix },
 ): boolean {
   if (!isDirectory) {
-    const position = { directory: loading.directory, prefix, layer: 'files' } as const;
+    // Paths in it count from where -C leads, also where the project is in mkimg/ or mkosi/ there.
+    const directory = loading.world.root ?? loading.directory;
+    const position = { directory, prefix, layer: 'files' } as const;
     return readFile(loading, path, { position, role: 'subimage' });
   }
   const own = prefixOf(loading.world.files, path) ?? prefix;

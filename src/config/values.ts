@@ -6,9 +6,9 @@ import { settingRow } from './settings/table.ts';
 
 /**
  * Where values come from, from weak to strong: configuration that mkimg brings along for the tools tree and the default
- * initrd, files, the local files of one checkout, the command line.
+ * initrd, files, the local file and the local directory of one checkout, the command line.
  */
-export const layerNames = ['built-in', 'files', 'local', 'command line'] as const;
+export const layerNames = ['built-in', 'files', 'local', 'local directory', 'command line'] as const;
 export type LayerName = (typeof layerNames)[number];
 
 interface Layer {
@@ -44,7 +44,8 @@ export interface Resolved {
 /** Adds what one assignment says. */
 export function assign(values: Values, place: Place, entries: readonly Entry<unknown>[]): void {
   const layer = layerOf(values, place);
-  layer.entries = place.row.setting.codec.merge === 'replace' ? entries : [...layer.entries, ...entries];
+  const replaces = place.row.setting.codec.merge === 'replace' || entries[0]?.restarts === true;
+  layer.entries = replaces ? entries : [...layer.entries, ...entries];
 }
 
 /** An empty assignment: scalars go back to their default, collections become empty. */
@@ -56,11 +57,6 @@ export function clear(values: Values, place: Place): void {
 
 /** A value handed down by another image: fixed, whatever the image's own files say. */
 export function force(values: Values, handed: HandedDown): void {
-  if (handed.given.value === undefined) {
-    // An empty assignment would make an empty list of it, which is a value.
-    values.defaults.set(handed.row.name, undefined);
-    if (handed.row.setting.codec.merge !== 'replace') return;
-  }
   const place = { row: handed.row, layer: 'command line' } as const;
   clear(values, place);
   assign(values, place, itemsOf(handed));
@@ -122,6 +118,8 @@ function resolveAnew(values: Values, row: SettingRow, context: FallbackContext):
   const found =
     layers && (codec.merge === 'replace' ? scalarEntries(layers) : collectionEntries(row, layers));
   if (found === undefined) {
+    if (layers !== undefined && isUnset(row, layers))
+      return { value: undefined, entries: [], isDefault: false, idleRemovals: [] };
     return { value: fallback(values, row, context), entries: [], isDefault: true, idleRemovals: [] };
   }
   const value = codec.collect(found.entries.map((entry) => entry.value));
@@ -153,6 +151,7 @@ function layerOf(values: Values, { row, layer }: Place): Layer {
     'built-in': emptyLayer(),
     files: emptyLayer(),
     local: emptyLayer(),
+    'local directory': emptyLayer(),
     'command line': emptyLayer(),
   };
   values.layers.set(row.name, created);
@@ -164,6 +163,12 @@ function emptyLayer(): Layer {
 }
 
 type Found = Pick<Resolved, 'entries' | 'idleRemovals'>;
+
+/** Somebody said that an optional scalar shall have no value: not even its default. */
+function isUnset({ setting }: SettingRow, layers: Layers): boolean {
+  if (setting.optional !== true || setting.codec.merge !== 'replace') return false;
+  return layerNames.some((name) => layers[name].cleared);
+}
 
 /** The strongest layer that says something counts alone; undefined when nothing does, or when it was taken back. */
 function scalarEntries(layers: Layers): Found | undefined {

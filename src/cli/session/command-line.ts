@@ -14,7 +14,7 @@ export function siblingCommand(
 ): readonly string[] {
   const longNames = new Map([...flagRows, ...oldFormFlagRows].map(({ setting, long }) => [setting, long]));
   return [
-    ...['-C', options.directory],
+    ...['-C', options.isProjectless === true ? '' : options.directory],
     ...assignments.map(({ setting, text }) => `--${longNames.get(setting) ?? setting}=${text}`),
     ...Array.from({ length: options.force }, () => '-f'),
     ...(options.json ? ['--json'] : []),

@@ -28,6 +28,7 @@ export async function readProject(context: VerbContext): Promise<Project> {
   const { assignments, options, events, signal } = context;
   const result = await loadProject({
     directory: options.directory,
+    readsDirectory: options.isProjectless !== true,
     assignments,
     environment: process.env,
     runProgram: configurationPrograms(events, signal),

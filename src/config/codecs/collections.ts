@@ -217,8 +217,9 @@ export function trees(options: TreeOptions): Codec<readonly Tree[], Tree> {
   });
 }
 
-function writtenTarget({ target, rooted }: Tree, { absolute }: TreeOptions): string | undefined {
+function writtenTarget({ target, rooted, here }: Tree, { absolute }: TreeOptions): string | undefined {
   if (rooted === true) return `/${target}`;
+  if (here === true) return '.';
   if (target === '') return undefined;
   return absolute ? `/${target}` : target;
 }

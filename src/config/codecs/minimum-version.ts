@@ -1,3 +1,4 @@
+import type { Diagnostic, Origin } from '../../base/diagnostic.ts';
 import { ok } from '../../base/diagnostic.ts';
 import { compareVersions } from '../../base/version.ts';
 import type { Codec } from '../codec.ts';
@@ -10,10 +11,12 @@ export const languageVersion = 27;
 export const minimumVersion: Codec<string | undefined, string> = {
   kind: 'version of mkosi',
   merge: 'append',
+  keepsOnEmpty: true,
   schema: { type: 'string' },
   parse: (value) => {
     const version = value.text;
-    if (version.startsWith('commit:')) return ok([{ value: version, origin: value.origin() }]);
+    if (version.startsWith('commit:'))
+      return ok([{ value: version, origin: value.origin() }], [commitNote(value.origin())]);
     const major = /^v?(\d{1,9})/.exec(version)?.[1];
     if (major === undefined)
       return badValue(value, `'${version}' is not a version`, 'Write a version such as 26.');
@@ -39,3 +42,13 @@ export const minimumVersion: Codec<string | undefined, string> = {
   label: (version) => version,
   json: (value) => value ?? null,
 };
+
+function commitNote(origin: Origin): Diagnostic {
+  return {
+    severity: 'warning',
+    code: 'uncompared-version',
+    message: 'mkimg does not know the commits of mkosi, so it does not check this one',
+    origin,
+    hint: `Write a version: mkimg understands the configuration language of mkosi ${languageVersion}.`,
+  };
+}

@@ -12,6 +12,8 @@ import { slice } from '../traced-text.ts';
 export interface PathOptions {
   /** It must be there when the configuration is read. */
   readonly mustExist?: boolean;
+  /** It must be a directory, where it is there. */
+  readonly directory?: boolean;
   /** It must be none of others' business, where it is there. */
   readonly secret?: boolean;
   /** No path below this one. */
@@ -21,14 +23,19 @@ export interface PathOptions {
 /** Makes a path absolute: `~`, `$NAME` and `${NAME}` are replaced, relative ones count from the context's directory. */
 export function absolutePath(text: string, context: ParseContext): HostPath {
   const { environment, directory } = context;
-  const expanded = text.replace(
+  const expanded = expandVariables(text, context);
+  const home = environment['HOME'];
+  const withHome = home === undefined ? expanded : expanded.replace(/^~(?=\/|$)/, home);
+  return hostPath(resolve(directory, withHome));
+}
+
+/** Replaces `$NAME` and `${NAME}` by what the caller's variables say; those that are not set stay as they are. */
+function expandVariables(text: string, { environment }: Pick<ParseContext, 'environment'>): string {
+  return text.replace(
     /\$(?:\{(\w+)\}|(\w+))/g,
     (whole, braced: string | undefined, plain: string | undefined) =>
       environment[braced ?? plain ?? ''] ?? whole,
   );
-  const home = environment['HOME'];
-  const withHome = home === undefined ? expanded : expanded.replace(/^~(?=\/|$)/, home);
-  return hostPath(resolve(directory, withHome));
 }
 
 /** Reads a path, checking what is asked for. */
@@ -41,6 +48,8 @@ export function parsePath(value: TracedText, context: ParseContext, options: Pat
   if (mustExist !== true && secret !== true) return ok(path);
   const facts = context.files.stat(path);
   if (facts === undefined) return mustExist === true ? missingFile(value, path, context) : ok(path);
+  if (options.directory === true && !facts.directory)
+    return badValue(value, `${value.text} is not a directory`, 'Name the directory that it is in.');
   return secret === true && facts.openToOthers ? openToOthers(value.origin(), path) : ok(path);
 }
 
@@ -158,6 +167,8 @@ export interface Tree {
   readonly target: TreePath;
   /** The target was written with a slash before it, where this is not a matter of course. */
   readonly rooted?: true;
+  /** The root was written as the target (`src:`, `src:.`), where this is not a matter of course. */
+  readonly here?: true;
 }
 
 export interface TreeOptions extends PathOptions {
@@ -170,7 +181,7 @@ export function parseTree(value: TracedText, context: ParseContext, options: Tre
   const colon = value.text.indexOf(':');
   const source = parsePath(colon < 0 ? value : slice(value, 0, colon), context, options);
   if (!source.ok) return source;
-  const target = colon < 0 ? '' : value.text.slice(colon + 1);
+  const target = colon < 0 ? '' : expandVariables(value.text.slice(colon + 1), context);
   if (target.split('/').includes('..')) {
     return badValue(
       slice(value, colon + 1),
@@ -182,7 +193,15 @@ export function parseTree(value: TracedText, context: ParseContext, options: Tre
     const hint = `Write it with a slash before it: ${value.text.slice(0, colon)}:/${target}.`;
     return badValue(slice(value, colon + 1), `'${target}' is not an absolute path`, hint);
   }
+  return ok({ source: source.value, ...placeOf(target, { isWritten: colon >= 0, options }) });
+}
+
+function placeOf(
+  target: string,
+  { isWritten, options }: { readonly isWritten: boolean; readonly options: TreeOptions },
+): Omit<Tree, 'source'> {
   const path = treePath(target);
   const rooted = target.startsWith('/') && (path === '' || !options.absolute);
-  return ok({ source: source.value, target: path, ...(rooted && { rooted }) });
+  const here = isWritten && path === '' && !rooted;
+  return { target: path, ...(rooted && { rooted }), ...(here && { here }) };
 }

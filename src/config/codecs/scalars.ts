@@ -167,7 +167,9 @@ export const sectorSize = scalar<512 | 1024 | 2048 | 4096>({
   schema: { enum: [512, 1024, 2048, 4096] },
   choices: ['512', '1024', '2048', '4096'],
   parse: (value) => {
-    const found = ([512, 1024, 2048, 4096] as const).find((size) => String(size) === value.text);
+    const found = ([512, 1024, 2048, 4096] as const).find(
+      (size) => /^\+?\d+$/.test(value.text) && size === Number(value.text),
+    );
     return found === undefined
       ? badValue(value, `'${value.text}' is not a sector size`, 'Write 512, 1024, 2048 or 4096.')
       : ok(found);
@@ -191,9 +193,10 @@ export const octalMode = scalar<number>({
 const sizeUnit = 4096;
 const sizeFactors = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
 
-/** Bytes from text such as `512M`, `1.5G`; rounded up to 4096. undefined when it is no size, or none at all. */
+/** Bytes from text such as `512M`, `1.5G`, `1e3 K`; rounded up to 4096. undefined when it is no size, or none at all. */
 export function sizeOf(text: string): number | undefined {
-  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?|\.\d+)([KMG]?)$/.exec(text) ?? [];
+  const number = /^\s*(\+?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KMG]?)$/;
+  const [, digits, unit = ''] = number.exec(text) ?? [];
   if (digits === undefined) return undefined;
   const bytes = Number(digits) * sizeFactors[unit as keyof typeof sizeFactors];
   const rounded = Math.ceil(bytes / sizeUnit) * sizeUnit;
@@ -229,7 +232,7 @@ export function uuidOr<const W extends string>(words: readonly W[]): Codec<strin
     schema: { type: 'string' },
     parse: (value) => {
       if (words.some((word) => word === value.text)) return ok(value.text);
-      const digits = value.text.toLowerCase().replaceAll('-', '');
+      const digits = value.text.toLowerCase().replace(/urn:|uuid:|^[{}]+|[{}]+$|-/g, '');
       if (!/^[0-9a-f]{32}$/.test(digits)) {
         return badValue(
           value,

@@ -24,6 +24,6 @@ export const splitArtifacts: Codec<readonly SplitArtifact[], SplitArtifact> = {
     const more = booleanOf(text.text);
     if (more === undefined) return words.parse(text, context);
     const chosen: readonly SplitArtifact[] = more ? [...artifacts, 'partitions'] : artifacts;
-    return ok(chosen.map((value) => ({ value, origin: text.origin() })));
+    return ok(chosen.map((value) => ({ value, origin: text.origin(), restarts: true as const })));
   },
 };

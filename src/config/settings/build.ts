@@ -34,8 +34,10 @@ export const SandboxTrees = setting({
 });
 
 export const BuildSources = setting({
-  codec: trees({ absolute: false, mustExist: true }),
-  fallback: fromContext(({ directory }) => [{ source: directory, target: treePath('') }]),
+  codec: trees({ absolute: false, mustExist: true, directory: true }),
+  fallback: fromContext(({ directory, isProjectless }) =>
+    isProjectless === true ? [] : [{ source: directory, target: treePath('') }],
+  ),
   scope: 'multiversal',
   flags: { long: 'build-sources' },
   match: treeTarget,

@@ -2,7 +2,7 @@ import { builtinSetNames } from '../builtin-sets.ts';
 import { globList, names, pathList, profileNames, spaceList } from '../codecs/collections.ts';
 import { minimumVersion } from '../codecs/minimum-version.ts';
 import { pathOr } from '../codecs/paths.ts';
-import { member } from '../match-rules.ts';
+import { profileMember } from '../match-rules.ts';
 import { constant, optionalSetting, setting, unset } from '../setting.ts';
 
 const setNames = Object.fromEntries(builtinSetNames.map((name) => [name, name]));
@@ -25,7 +25,7 @@ export const Profiles = setting({
   scope: 'inherit',
   inTools: true,
   flags: { long: 'profile' },
-  match: member,
+  match: profileMember,
   essential: true,
   oldNames: ['Profile'],
   summary: 'Parts of the configuration to switch on',

@@ -108,9 +108,11 @@ export const SshCertificate = optionalSetting({
   doc: `An X.509 certificate; its public key is handed to the machine. By default \`mkimg.crt\`.`,
 });
 
-export const Machine = setting({
+export const Machine = optionalSetting({
   codec: text,
-  fallback: fromContext(({ directory }) => basename(directory)),
+  fallback: fromContext(({ directory, isProjectless }) =>
+    isProjectless === true ? undefined : basename(directory),
+  ),
   scope: 'main',
   effect: 'later',
   summary: 'Name of the running machine',
