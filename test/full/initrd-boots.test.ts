@@ -170,7 +170,7 @@ says roothash "$(veritysetup format "$(disk first)" "$(disk second)" | sed -n 's
     flags: ['--initrd-profile=live'],
     disks: { first: 512, scratch: 1024 },
     prepare: `mkfs.ext4 -q "$(disk scratch)"; mount "$(disk scratch)" /mnt; mkdir /mnt/root; copy_root /mnt/root
-mksquashfs /mnt/root "$(disk first)" -quiet -no-progress -noI -noD -noF -noX; umount /mnt`,
+mksquashfs /mnt/root "$(disk first)" -noappend -quiet -no-progress -noI -noD -noF -noX; umount /mnt`,
     removed: ['scratch'],
     commandLine: ['root=/dev/disk/by-id/virtio-first', 'rootfstype=squashfs', 'systemd.volatile=overlay'],
     fstype: 'overlay',
