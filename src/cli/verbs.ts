@@ -9,6 +9,7 @@ import { explainVerb } from './explain.ts';
 import { helpVerb } from './help.ts';
 import { initVerb } from './init.ts';
 import { initrdVerb } from './initrd.ts';
+import { inspectVerb } from './inspect.ts';
 import { lintVerb } from './lint.ts';
 import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
@@ -32,6 +33,7 @@ export const verbs: readonly Verb[] = [
   cacheVerb,
   bumpVerb,
   initrdVerb,
+  inspectVerb,
   initVerb,
   toolsVerb,
   helpVerb(() => verbs),

@@ -7,7 +7,7 @@ import { hostPath, sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { canonicalJson, isObject } from '../base/canonical.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
-import { makeDirectory, syncDirectory } from '../base/files.ts';
+import { makeDirectory, namesIn, readTextIfExists, syncDirectory } from '../base/files.ts';
 import { temporaryDirectory } from '../base/temporary.ts';
 
 /** The parts of an initrd in the order in which the kernel reads them. */
@@ -51,6 +51,22 @@ export async function findSegment(
   { role, key }: Pick<SegmentDraft, 'role' | 'key'>,
 ): Promise<Segment | undefined> {
   return readSegment(entryDirectory(segmentRoot(directory), role, key));
+}
+
+/** A segment as its manifest describes it, whether or not its file is still sound. */
+export type KnownSegment = Pick<Segment, 'role' | 'bytes' | 'sha256' | 'content'>;
+
+/** Everything that the cache remembers of segments; nothing where there is no cache, or none that may be read. */
+export async function knownSegments(directory: HostPath): Promise<readonly KnownSegment[]> {
+  const root = segmentRoot(directory);
+  const known: KnownSegment[] = [];
+  for (const name of await namesIn(root)) {
+    const text = await readTextIfExists(join(root, name, manifestName));
+    const segment =
+      text === undefined ? undefined : parseManifest(text, hostPath(join(root, name, fileName)));
+    if (segment !== undefined) known.push(segment);
+  }
+  return known;
 }
 
 function segmentRoot(directory: HostPath): HostPath {

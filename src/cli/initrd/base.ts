@@ -19,6 +19,7 @@ import { recallSegment, rememberSegment } from '../../initrd/records.ts';
 import type { Segment, SegmentCache } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
+import type { StepKind } from '../../plan/step.ts';
 import type { HostPackages } from '../../plan/vocabulary.ts';
 import { outputSteps } from '../../plan/step.ts';
 import { currentMode } from '../../sandbox/namespace.ts';
@@ -30,6 +31,7 @@ import { openBuildSession } from '../session/session.ts';
 import { executeShared } from '../session/shared.ts';
 import { requireTools } from '../session/tool-check.ts';
 import type { FlagAssignment, VerbContext } from '../verb.ts';
+import { pathOwners } from './owners.ts';
 import type { InitrdRequest } from './request.ts';
 
 /** What the configuration of the base says about the other parts. */
@@ -108,7 +110,7 @@ export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefine
     write: async (files) => {
       await copyFile(entry.archive.path, files.file, constants.COPYFILE_FICLONE);
       await writeOutline(files, context);
-      return { packages: entry.packages };
+      return { packages: entry.packages, owners: entry.owners };
     },
   });
   const { KernelInitrdModules: patterns, Profiles: profiles, SourceDateEpoch } = session.main.config;
@@ -148,6 +150,8 @@ interface BaseEntry {
   readonly archive: Entry;
   /** Names and versions. */
   readonly packages: Json;
+  /** Paths by name of package. */
+  readonly owners: Json;
 }
 
 /** The engine's result; undefined where steps have to run and this process is not in a namespace. */
@@ -170,10 +174,14 @@ async function baseEntry(session: BuildSession, context: VerbContext): Promise<B
   };
   const archive = await entryOf(outputs[0]);
   if (archive === undefined) throw new Error('internal: the base was made but is not in the store');
-  const resolving = session.plan.steps.find(
-    ({ id, kind }) => kind === 'resolve-packages' && !id.startsWith('tools/'),
-  );
-  return { archive, packages: await packagesOf(await entryOf(resolving?.id)) };
+  const entriesOf = async (kind: StepKind): Promise<readonly Entry[]> => {
+    const steps = session.plan.steps.filter((step) => step.kind === kind && !step.id.startsWith('tools/'));
+    const entries = await Promise.all(steps.map(({ id }) => entryOf(id)));
+    return entries.filter((entry) => entry !== undefined);
+  };
+  const [resolved] = await entriesOf('resolve-packages');
+  const layers = [...(await entriesOf('unpack-packages')), ...(await entriesOf('install-packages'))];
+  return { archive, packages: await packagesOf(resolved), owners: await pathOwners(layers) };
 }
 
 async function packagesOf(entry: Entry | undefined): Promise<Json> {

@@ -10,11 +10,13 @@ import type { InitrdFault, InitrdScan } from '../../formats/initrd.ts';
 import { scanInitrd } from '../../formats/initrd.ts';
 import type { InitrdReport } from '../../initrd/check.ts';
 import { reportOn } from '../../initrd/check.ts';
+import type { UnpackedInitrd } from '../../initrd/unpack.ts';
 import { unpackingNeeds, unpackInitrd } from '../../initrd/unpack.ts';
 import { currentMode } from '../../sandbox/namespace.ts';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { missingToolsError, probeTools } from '../../sandbox/tools.ts';
 import { formatBytes } from '../reporters/format.ts';
+import { table } from '../reporters/table.ts';
 import { reenter } from '../session/command-line.ts';
 import type { VerbContext } from '../verb.ts';
 
@@ -44,17 +46,32 @@ async function checkInitrd(file: HostPath, context: VerbContext): Promise<Initrd
       hint: 'Name the initrd to check.',
       class: 'usage',
     });
+  return readInitrd(file, context, ({ report }) => report);
+}
+
+/** An initrd as the kernel reads it. */
+export interface ReadInitrd {
+  readonly scan: InitrdScan;
+  readonly report: InitrdReport;
+  readonly unpacked: UnpackedInitrd;
+}
+
+/** Unpacks an initrd for as long as it is looked at. */
+export async function readInitrd<T>(
+  file: HostPath,
+  { events, signal }: VerbContext,
+  look: (initrd: ReadInitrd) => T | Promise<T>,
+): Promise<T> {
   const scan = scanFile(file);
   await using scratch = await temporaryDirectory(tmpdir(), 'mkimg-initrd-');
   const tools = { kind: 'host' } as const;
   const versions = hostPath(join(scratch.path, 'tools.json'));
   const { missing } = await probeTools(unpackingNeeds(scan.segments), tools, versions);
   if (missing.length > 0) throw missingToolsError(missing, tools);
-  const { events, signal } = context;
   const sandbox = createSandbox({ mode: currentMode() ?? 'root', tools, events, signal });
   const request = { initrd: file, segments: scan.segments, scratch: scratch.path, sandbox };
   using unpacked = await unpackInitrd(request);
-  return reportOn(unpacked, scan.faults);
+  return await look({ scan, unpacked, report: reportOn(unpacked, scan.faults) });
 }
 
 function scanFile(file: HostPath): InitrdScan {
@@ -82,11 +99,7 @@ export function reportText(file: HostPath, { segments, faults, nodes }: InitrdRe
   return [...table(rows), ...faults.map(faultLine), verdict].join('\n');
 }
 
-function table(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
-}
-
-function faultLine({ severity, offset, message }: InitrdFault): string {
+/** A fault as people read it. */
+export function faultLine({ severity, offset, message }: InitrdFault): string {
   return `${severity}: ${offset === undefined ? '' : `archive at byte ${offset}: `}${message}`;
 }

@@ -1,6 +1,7 @@
+import { readlinkSync } from 'node:fs';
 import type { HostPath, TreePath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
-import { readlinkSync } from 'node:fs';
+import { openSource } from '../../formats/bytes.ts';
 import { treeAt } from '../../sandbox/tree.ts';
 import { walkTree } from '../walk.ts';
 import type { ProgramFile, UnresolvedDlopen } from './unresolved.ts';
@@ -13,7 +14,8 @@ export async function unresolvedInTree(root: HostPath, signal: AbortSignal): Pro
   for await (const { path, file, stats } of walkTree(root, signal)) {
     const name = path.toString('utf8');
     if (stats.isSymbolicLink()) links.set(name, readlinkSync(file, 'utf8'));
-    else if (stats.isFile() && mayBeLoaded(name, stats.mode)) files.push({ path: name, at: file });
+    else if (stats.isFile() && mayBeLoaded(name, stats.mode))
+      files.push({ path: name, open: () => openSource(file) });
   }
   const tree = treeAt(root);
   const configuration: readonly TreePath[] = [

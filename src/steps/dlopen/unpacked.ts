@@ -1,4 +1,5 @@
 import { readlinkSync } from 'node:fs';
+import { openSource } from '../../formats/bytes.ts';
 import { mergedDirectories } from '../apt/bootstrap.ts';
 import type { UnpackedPackage } from '../apt/unpacked.ts';
 import { dataFile } from '../apt/unpacked.ts';
@@ -19,7 +20,8 @@ export function unresolvedInPackages(
     for (const { path, type, mode } of members) {
       const at = dataFile(directory, path);
       if (type === 'symlink' && path.includes('/')) links.set(place(path), readlinkSync(at, 'latin1'));
-      if (type === 'file' && mayBeLoaded(path, mode)) files.push({ path: place(path), at });
+      if (type === 'file' && mayBeLoaded(path, mode))
+        files.push({ path: place(path), open: () => openSource(at) });
     }
   }
   return unresolvedDlopens({ files, links });

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { byBytes } from '../../base/canonical.ts';
 import { isErrno, MkimgError } from '../../base/errors.ts';
-import { openSource } from '../../formats/bytes.ts';
+import type { ByteSource } from '../../formats/bytes.ts';
 import type { DlopenNote } from '../../formats/dlopen.ts';
 import { dlopenNotes } from '../../formats/dlopen.ts';
 import type { ElfFile } from '../../formats/elf-file.ts';
@@ -11,8 +11,7 @@ import { isElf, openElf } from '../../formats/elf-file.ts';
 export interface ProgramFile {
   /** Without the leading slash. */
   readonly path: string;
-  /** Where its content can be read, for system calls. */
-  readonly at: string | Buffer;
+  readonly open: () => ByteSource & Disposable;
 }
 
 /** A library that a program would open, and that is not there. */
@@ -40,8 +39,8 @@ export function unresolvedDlopens({ files, links, directories = [] }: DlopenScen
   const libraries = new Libraries(links);
   const askers: { readonly path: string; readonly file: ElfFile; readonly notes: readonly DlopenNote[] }[] =
     [];
-  for (const { path, at } of files) {
-    const file = readElf(at);
+  for (const { path, open } of files) {
+    const file = readElf(open);
     if (file === undefined) continue;
     libraries.add(path, file.machine);
     if (file.notes.length > 0) askers.push({ path, file: file.elf, notes: file.notes });
@@ -69,9 +68,9 @@ interface ReadFile {
   readonly notes: readonly DlopenNote[];
 }
 
-function readElf(at: string | Buffer): ReadFile | undefined {
+function readElf(open: ProgramFile['open']): ReadFile | undefined {
   try {
-    using source = openSource(at);
+    using source = open();
     if (!isElf(source)) return undefined;
     const elf = openElf(source);
     // The file is closed afterwards: what it says is read now.

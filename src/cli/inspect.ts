@@ -1,0 +1,91 @@
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
+import { MkimgError } from '../base/errors.ts';
+import { isRegularFile } from '../base/files.ts';
+import { temporaryDirectory } from '../base/temporary.ts';
+import { openSource } from '../formats/bytes.ts';
+import { readPe, readPeSection } from '../formats/pe.ts';
+import type { Inspection } from '../initrd/inspect.ts';
+import { inspect } from '../initrd/inspect.ts';
+import { recognize } from '../initrd/recognize.ts';
+import { knownSegments } from '../initrd/segment-cache.ts';
+import { currentMode } from '../sandbox/namespace.ts';
+import { readInitrd } from './initrd/check.ts';
+import { initrdCache } from './initrd/request.ts';
+import { inspectionText } from './inspect-text.ts';
+import { reenter } from './session/command-line.ts';
+import type { Verb, VerbContext } from './verb.ts';
+
+const filesOption = { name: 'files', takesValue: false, summary: 'List all files, the largest first' };
+
+export const inspectVerb: Verb = {
+  name: 'inspect',
+  summary: 'Show what an initrd or a unified kernel image consists of, and why',
+  doc: `Lists the archives of an initrd, also of one that other programs made, packages by size, kernel modules with the
+reason for each, firmware with the modules that ask for it, and libraries that programs would open and that are not there.
+Exit code 1 if a kernel would not start from it. Packages and reasons are known of initrds that \`mkimg initrd\` made, for as long as the cache remembers them.`,
+  words: { usage: 'FILE', choices: [] },
+  answers: true,
+  options: [filesOption],
+  run: async (context) => {
+    const file = await fileToInspect(context);
+    // Programs that unpack what is compressed only run in a sandbox.
+    if (currentMode() === undefined) return reenter(context);
+    const inspection = await inspectFile(file, context);
+    const { json, extra } = context.options;
+    const allFiles = filesOption.name in extra;
+    context.print(
+      json ? JSON.stringify(inspection, undefined, 2) : inspectionText(inspection, { file, allFiles }),
+    );
+    return inspection.faults.some(({ severity }) => severity === 'error') ? 1 : 0;
+  },
+};
+
+async function fileToInspect({ words }: VerbContext): Promise<HostPath> {
+  const [word, ...more] = words;
+  if (word === undefined || more.length > 0)
+    throw new MkimgError('bad-usage', 'mkimg inspect takes one file', {
+      hint: "Write 'mkimg inspect FILE'.",
+      class: 'usage',
+    });
+  const file = hostPath(resolve(word));
+  if (await isRegularFile(file)) return file;
+  throw new MkimgError('input-missing', `There is no file ${file}`, {
+    hint: 'Name an initrd or a unified kernel image.',
+    class: 'usage',
+  });
+}
+
+async function inspectFile(file: HostPath, context: VerbContext): Promise<Inspection> {
+  await using scratch = await temporaryDirectory(tmpdir(), 'mkimg-inspect-');
+  const initrd = await initrdOf(file, scratch.path);
+  const setting = context.assignments.findLast((assignment) => assignment.setting === 'CacheDirectory');
+  const remembered = await knownSegments(initrdCache(setting?.text));
+  return await readInitrd(initrd, context, ({ scan, report, unpacked }) => {
+    using source = openSource(initrd);
+    const known = recognize(source, scan.segments, remembered);
+    return inspect({ report, archives: unpacked.segments, known });
+  });
+}
+
+/** The file itself, or the initrd inside a unified kernel image. */
+async function initrdOf(file: HostPath, scratch: HostPath): Promise<HostPath> {
+  using source = openSource(file);
+  const image = readPe(source);
+  if (image === undefined) return file;
+  const content = readPeSection(source, image, '.initrd');
+  if (content === undefined)
+    throw new MkimgError(
+      'bad-initrd',
+      `${file} has no initrd: it is a PE image without the section .initrd`,
+      {
+        class: 'usage',
+      },
+    );
+  const target = hostPath(join(scratch, 'initrd'));
+  await writeFile(target, content);
+  return target;
+}

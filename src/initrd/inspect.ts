@@ -1,0 +1,99 @@
+import type { Json } from '../base/canonical.ts';
+import { byBytes, isObject } from '../base/canonical.ts';
+import type { InitrdFault } from '../formats/initrd.ts';
+import { fileType } from '../formats/newc.ts';
+import type { MissingLibrary } from './inspect-libraries.ts';
+import { missingLibraries } from './inspect-libraries.ts';
+import type { FirmwareReport, ModuleReport } from './inspect-modules.ts';
+import { inspectModules } from './inspect-modules.ts';
+import type { InitrdReport, SegmentReport } from './check.ts';
+import type { InitrdNodes, UnpackedSegment } from './contents.ts';
+import type { KnownSegment, SegmentRole } from './segment-cache.ts';
+
+/** What an initrd consists of, and why. */
+export interface Inspection {
+  readonly parts: readonly PartReport[];
+  /** The largest first; empty where the cache does not know the initrd. */
+  readonly packages: readonly PackageShare[];
+  /** The largest first. */
+  readonly files: readonly FileReport[];
+  readonly modules: readonly ModuleReport[];
+  readonly firmware: readonly FirmwareReport[];
+  /** What `mkimg initrd check` says. */
+  readonly faults: readonly InitrdFault[];
+  /** Libraries that programs would open and that are not there. */
+  readonly missingLibraries: readonly MissingLibrary[];
+}
+
+export interface PartReport extends SegmentReport {
+  /** What it is to mkimg; undefined for what mkimg did not make, or does not remember. */
+  readonly role?: SegmentRole;
+}
+
+export interface PackageShare {
+  readonly name: string;
+  readonly version: string;
+  readonly files: number;
+  /** Of its files as they are in the initrd, before compression. */
+  readonly bytes: number;
+}
+
+export interface FileReport {
+  readonly path: string;
+  readonly bytes: number;
+  /** Index of the part that it comes from. */
+  readonly part: number;
+}
+
+export interface InspectionRequest {
+  readonly report: InitrdReport;
+  /** Of the same parts as the report. */
+  readonly archives: readonly UnpackedSegment[];
+  /** What the cache knows of the part at an index. */
+  readonly known: ReadonlyMap<number, KnownSegment>;
+}
+
+/** Puts together what the files of an initrd say of themselves, and what is remembered of how it was made. */
+export function inspect({ report, archives, known }: InspectionRequest): Inspection {
+  const { nodes } = report;
+  const contents = [...known.values()].map(({ content }) => content);
+  const parts = report.segments.map((segment, index) => {
+    const role = known.get(index)?.role;
+    return { ...segment, ...(role === undefined ? {} : { role }) };
+  });
+  return {
+    parts,
+    faults: report.faults,
+    packages: packageShares(nodes, contents),
+    files: filesBySize(nodes),
+    ...inspectModules({ nodes, archives, contents }),
+    missingLibraries: missingLibraries(nodes, archives),
+  };
+}
+
+function filesBySize(nodes: InitrdNodes): readonly FileReport[] {
+  return [...nodes]
+    .filter(([, { type }]) => type === fileType.regular)
+    .map(([path, { member, segment }]) => ({ path, bytes: member.size, part: segment }))
+    .sort((left, right) => right.bytes - left.bytes || byBytes(left.path, right.path));
+}
+
+function packageShares(nodes: InitrdNodes, contents: readonly Json[]): readonly PackageShare[] {
+  const shares: PackageShare[] = [];
+  for (const content of contents) {
+    if (!isObject(content) || !Array.isArray(content['packages'])) continue;
+    const { owners } = content;
+    for (const entry of content['packages']) {
+      if (!isObject(entry)) continue;
+      const [name, version] = [String(entry['name']), String(entry['version'])];
+      const owned = isObject(owners) && Array.isArray(owners[name]) ? owners[name].map(String) : [];
+      const sizes = owned.flatMap((path) => {
+        const node = nodes.get(path);
+        return node?.type === fileType.regular ? [node.member.size] : [];
+      });
+      const bytes = sizes.reduce((sum, size) => sum + size, 0);
+      shares.push({ name, version, files: sizes.length, bytes });
+    }
+  }
+  return shares.sort((left, right) => right.bytes - left.bytes || byBytes(left.name, right.name));
+}
