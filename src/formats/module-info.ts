@@ -100,8 +100,29 @@ function withoutGarbage({ key, value }: ModinfoField): ModinfoField {
 
 /** Keys of include/linux/module.h, moduleparam.h and scripts/mod/modpost.c; those that end another one behind it. */
 const knownKeys = [
-  ...['license', 'author', 'description', 'srcversion', 'scmversion', 'version', 'alias', 'firmware', 'softdep'],
-  ...['weakdep', 'parm', 'parmtype', 'import_ns', 'depends', 'vermagic', 'name', 'intree', 'retpoline', 'staging'],
+  ...[
+    'license',
+    'author',
+    'description',
+    'srcversion',
+    'scmversion',
+    'version',
+    'alias',
+    'firmware',
+    'softdep',
+  ],
+  ...[
+    'weakdep',
+    'parm',
+    'parmtype',
+    'import_ns',
+    'depends',
+    'vermagic',
+    'name',
+    'intree',
+    'retpoline',
+    'staging',
+  ],
   ...['livepatch', 'sig_id'],
 ];
 const longestField = 16 << 10;

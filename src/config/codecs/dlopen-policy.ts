@@ -19,7 +19,11 @@ export const dlopenPolicy: Codec<Readonly<Record<string, DlopenAction>>, Pair> =
     const wrong = parsed.value.find(({ value: [, action] }) => !actions.includes(action));
     if (wrong === undefined) return parsed;
     const [name, action] = wrong.value;
-    return badValue(text, `'${action}' is nothing to do about ${name}`, `Write one of ${actions.join(', ')}.`);
+    return badValue(
+      text,
+      `'${action}' is nothing to do about ${name}`,
+      `Write one of ${actions.join(', ')}.`,
+    );
   },
   collect: (items) => Object.fromEntries(items.map(([name, action]) => [name, actionOf(action)])),
   items: (value) => Object.entries(value),
