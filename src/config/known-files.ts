@@ -34,6 +34,25 @@ export function noteUnusedFiles(loading: ImageLoading, { directory, prefix }: Po
     const path = hostPath(join(directory, name));
     loading.faults.push({ severity: 'warning', origin: { kind: 'path', path }, ...fault });
   }
+  noteOtherNames(loading, { directory, prefix });
+}
+
+/** Whoever has a mkimg.conf beside a mkosi.conf has decided; a single file of mkimg's may be an accident. */
+function noteOtherNames(
+  { world: { files }, faults }: ImageLoading,
+  { directory, prefix }: Pick<Position, 'directory' | 'prefix'>,
+): void {
+  if (prefix !== 'mkimg') return;
+  const names = files.list(directory);
+  const first = names.find((name) => name.startsWith('mkimg.'));
+  if (first === undefined || names.includes('mkimg.conf') || !names.includes('mkosi.conf')) return;
+  faults.push({
+    severity: 'warning',
+    code: 'other-names',
+    message: `mkosi.conf does not count, because ${first} is there: a directory has either names with mkimg. or names with mkosi.`,
+    origin: { kind: 'path', path: hostPath(join(directory, 'mkosi.conf')) },
+    hint: `Rename ${first}, or mkosi.conf and all that belongs to it.`,
+  });
 }
 
 /** The main file of the directory, or one of its drop-ins, speaks of the file. */

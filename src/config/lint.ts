@@ -39,7 +39,21 @@ export function lintProject(project: Project, files: ConfigFiles): readonly Diag
       project.images.map(({ name }) => name),
     ),
   ]);
-  return distinct([...findings, ...filesBesideDropIns(images, files)]);
+  return distinct([...findings, ...idleToolsTreeSettings(project), ...filesBesideDropIns(images, files)]);
+}
+
+/** What describes the tools tree of ToolsTree=default, in a project that has none. */
+function idleToolsTreeSettings({ main, tools }: Project): readonly Diagnostic[] {
+  if (tools !== undefined) return [];
+  return main.assignments
+    .filter(({ setting }) => /^ToolsTree./.test(setting) && setting !== 'ToolsTreeCertificates')
+    .map(({ setting, origin }) => ({
+      severity: 'warning',
+      code: 'idle-setting',
+      message: `${setting}= has no effect: it describes the tools tree of ToolsTree=default, and ToolsTree= says something else`,
+      origin,
+      hint: 'Add ToolsTree=default to [Build], or remove this line.',
+    }));
 }
 
 function lintSetting(

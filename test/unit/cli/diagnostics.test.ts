@@ -201,6 +201,14 @@ describe('what is said about', () => {
     expect(await report(named)).toBe('');
   });
 
+  it('other-names', async () => {
+    expect(await report({ 'mkosi.conf': '', 'mkimg.extra/': '' })).toBe(text`
+      /project/mkosi.conf: warning: mkosi.conf does not count, because mkimg.extra is there: a directory has either names with mkimg. or names with mkosi.
+        hint: Rename mkimg.extra, or mkosi.conf and all that belongs to it.
+    `);
+    expect(await report({ 'mkosi.conf': '', 'mkimg.conf': '' })).toBe('');
+  });
+
   it('bad-environment-line', async () => {
     expect(await report({ 'mkimg.conf': '', 'mkimg.env': 'A=1\n two words\n' })).toBe(text`
       /project/mkimg.env:2:2: error: this is not NAME=VALUE

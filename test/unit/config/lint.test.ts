@@ -34,6 +34,18 @@ describe('the linter', () => {
     ).toEqual([]);
   });
 
+  it('finds settings of a tools tree that is not there', async () => {
+    const packages = '[Build]\nToolsTreePackages=strace\n';
+    expect(await lint({ 'mkimg.conf': packages }))
+      .toBe(`/project/mkimg.conf:2:19: warning: ToolsTreePackages= has no effect: it describes the tools tree of ToolsTree=default, and ToolsTree= says something else
+    ToolsTreePackages=strace
+                      ~~~~~~
+  hint: Add ToolsTree=default to [Build], or remove this line.
+`);
+    expect(await codes({ 'mkimg.conf': `${packages}ToolsTree=default\n` })).toEqual([]);
+    expect(await codes({ 'mkimg.conf': '[Build]\nToolsTreeCertificates=no\n' })).toEqual([]);
+  });
+
   it('finds lines that another line of their file overrides', async () => {
     const content = {
       'mkimg.conf': '[Content]\nHostname=one\nHostname=two\nPackages=vim\nPackages=\nPackages=acl\n',
