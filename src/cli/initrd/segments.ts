@@ -6,6 +6,7 @@ import { digestJson, sha256 } from '../../base/canonical.ts';
 import { Resources } from '../../base/disposal.ts';
 import { readTextIfExists } from '../../base/files.ts';
 import { unpackedFile, writeSegment } from '../../initrd/archive.ts';
+import type { HostFacts } from '../../initrd/host/facts.ts';
 import { hostFacts } from '../../initrd/host/facts.ts';
 import { hostFileEntries, hostFilesContent, readHostFiles } from '../../initrd/host-files.ts';
 import type { Processor } from '../../initrd/microcode.ts';
@@ -167,11 +168,17 @@ function modulesPart({ request, context }: Scene, settings: PartSettings): Part 
     role: 'modules',
     identity: {
       ...{ root, mode, kernel: kernelVersion, patterns: settings.patterns, epoch: settings.epoch },
-      host: host === undefined ? null : sha256(JSON.stringify(host)),
+      host: host === undefined ? null : sha256(JSON.stringify(decisiveFacts(host, settings))),
     },
     watched: [...watchedModuleFiles(request), `${join(root, 'usr/lib/firmware')}/`],
     draft: () => draftModules({ request, settings, host }, context),
   };
+}
+
+/** Modules come and go while a machine runs; they decide only where the configuration asks for what is loaded. */
+function decisiveFacts(host: HostFacts, { patterns }: PartSettings): Partial<HostFacts> {
+  const { loadedModules, ...others } = host;
+  return patterns.includes('host') ? { ...others, loadedModules } : others;
 }
 
 function hostPart({ request, context }: Scene, { profiles }: PartSettings): Part {
