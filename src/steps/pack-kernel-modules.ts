@@ -4,6 +4,7 @@ import type { TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { byBytes } from '../base/canonical.ts';
+import type { KernelModule } from '../formats/kmod.ts';
 import { compressionSuffixes, firmwareNames, parseBuiltinModinfo } from '../formats/kmod.ts';
 import { reducedIndexes } from './kernel-modules/reduced-indexes.ts';
 import type { SelectedModule } from './kernel-modules/closure.ts';
@@ -20,7 +21,7 @@ import type { BuildContext, FileStep } from './implementation.ts';
 import { firmwareByModule, modinfoTools } from './kernel-modules/firmware-names.ts';
 import { firmwareOf } from './kernel-modules/firmware.ts';
 import type { ModuleFile } from './kernel-modules/module-files.ts';
-import { moduleFiles } from './kernel-modules/module-files.ts';
+import { findModuleFiles } from './kernel-modules/module-files.ts';
 import { moduleIndexes, readBuiltinIndexes, readDepmodTexts } from './kernel-modules/read-indexes.ts';
 import { moduleDirectory, moduleVersions } from './kernels.ts';
 
@@ -30,7 +31,7 @@ import { moduleDirectory, moduleVersions } from './kernels.ts';
  */
 export const packKernelModules: FileStep<'pack-kernel-modules'> = {
   output: 'files',
-  version: 2,
+  version: 3,
   memory: 512 << 20,
   tools: [...compressionTools, ...modinfoTools],
   keyTools: ({ compression }) => compressorOf(compression),
@@ -88,11 +89,13 @@ async function kernelSegment(
   const texts = await readDepmodTexts(tree, version);
   const builtin = await readBuiltinIndexes(tree, version);
   const selected = selectModules(patterns, moduleIndexes(texts));
-  const files = await moduleFiles(
+  const { files, missing } = await findModuleFiles(
     tree,
     version,
     selected.map(({ module }) => module),
   );
+  if (missing.length > 0) noteMissing(missing, { version, context });
+  const present = selected.filter(({ module }) => !missing.includes(module));
   const items = new Map<TreePath, SegmentItem>();
   const directory = moduleDirectory(version);
   for (const [name, content] of [
@@ -110,7 +113,20 @@ async function kernelSegment(
       mtime,
     });
   const firmware = await addFirmware({ tree, version, files, items, builtin }, context);
-  return { items, files, meta: { modules: reasonTable(selected), firmware } };
+  return { items, files, meta: { modules: reasonTable(present), firmware } };
+}
+
+/** RemoveFiles= takes modules away after depmod ran; they are not wanted in the initrd either. */
+function noteMissing(
+  missing: readonly KernelModule[],
+  { version, context }: { readonly version: string; readonly context: BuildContext },
+): void {
+  const names = missing.map(({ name }) => name).sort(byBytes);
+  const some = names.length > 8 ? [...names.slice(0, 8), `${names.length - 8} more`] : names;
+  context.events.emit({
+    ...{ type: 'note', level: 'info', code: 'modules-removed' },
+    message: `Modules of kernel ${version} that were removed from the image are not in its initrd: ${some.join(', ')}`,
+  });
 }
 
 interface FirmwareRequest {

@@ -18,17 +18,24 @@ export interface ModuleFile {
   readonly changed: string;
 }
 
+export interface FoundModules {
+  readonly files: readonly ModuleFile[];
+  /** Modules that modules.dep names and that are not there. */
+  readonly missing: readonly KernelModule[];
+}
+
 /**
  * Finds the selected modules' files; links are followed inside the tree.
- * @throws MkimgError `module-missing` when modules.dep names a file that is not there.
+ * @throws MkimgError `module-missing` when modules.dep names a file outside its directory.
  */
-export async function moduleFiles(
+export async function findModuleFiles(
   tree: Tree,
   version: string,
   modules: readonly KernelModule[],
-): Promise<readonly ModuleFile[]> {
+): Promise<FoundModules> {
   const directories = new Map<string, HostPath>();
   const files: ModuleFile[] = [];
+  const missing: KernelModule[] = [];
   for (const module of modules) {
     const path = pathInTree(version, module);
     const parent = posix.dirname(path);
@@ -40,23 +47,35 @@ export async function moduleFiles(
       file = await tree.resolve(treePath(path));
       stats = lstatIfExists(file);
     }
-    if (stats?.isFile() !== true)
-      throw new MkimgError(
-        'module-missing',
-        `modules.dep names /${path}, which is not a file in the image.`,
-        {
-          hint: 'depmod must run after modules were removed or replaced.',
-        },
-      );
-    files.push({
-      module,
-      path: file,
-      size: stats.size,
-      mtime: Math.floor(stats.mtimeMs / 1000),
-      changed: `${stats.ino}-${stats.mtimeMs}-${stats.ctimeMs}`,
-    });
+    if (stats?.isFile() !== true) missing.push(module);
+    else
+      files.push({
+        module,
+        path: file,
+        size: stats.size,
+        mtime: Math.floor(stats.mtimeMs / 1000),
+        changed: `${stats.ino}-${stats.mtimeMs}-${stats.ctimeMs}`,
+      });
   }
-  return files;
+  return { files, missing };
+}
+
+/**
+ * The files of modules that must all be there.
+ * @throws MkimgError `module-missing` when modules.dep names a file that is not there.
+ */
+export async function moduleFiles(
+  tree: Tree,
+  version: string,
+  modules: readonly KernelModule[],
+): Promise<readonly ModuleFile[]> {
+  const { files, missing } = await findModuleFiles(tree, version, modules);
+  const [first] = missing;
+  if (first === undefined) return files;
+  const path = pathInTree(version, first);
+  throw new MkimgError('module-missing', `modules.dep names /${path}, which is not a file.`, {
+    hint: `Run depmod ${version}: it must run after modules were removed or replaced.`,
+  });
 }
 
 function pathInTree(version: string, { path }: KernelModule): string {

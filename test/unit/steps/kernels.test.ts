@@ -258,9 +258,15 @@ describe('pack-kernel-modules', () => {
     expect(meta).toMatchObject({ kernels: { '6.0': { modules: {} } } });
   });
 
+  it('leaves out modules that were removed from the image', async () => {
+    await write(`${directory}/modules.dep`, 'kernel/gone/a.ko: kernel/b.ko\nkernel/b.ko:\n');
+    const { meta, members } = await packed('a');
+    expect(meta).toMatchObject({ kernels: { '6.1': { modules: { 'kernel/b.ko': 'dependency of a' } } } });
+    expect(members.map(({ path }) => path.toString()).filter((path) => path.endsWith('a.ko'))).toEqual([]);
+  });
+
   it.each([
     ['no-module-index', 'usr/lib/modules/6.0/kernel/x.ko', ''],
-    ['module-missing', `${directory}/modules.dep`, 'kernel/gone/a.ko:\n'],
     ['module-missing', `${directory}/modules.dep`, '../../../../../etc/a.ko:\n'],
   ])('reports %s', async (code, path, content) => {
     await write(path, content);
