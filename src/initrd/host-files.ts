@@ -31,7 +31,8 @@ const profileFiles: Readonly<Record<string, readonly string[]>> = {
   'nvme-of': ['etc/nvme/hostnqn', 'etc/nvme/hostid', 'etc/nvme/discovery.conf'],
 };
 
-const crypttab = treePath('etc/crypttab');
+/** There where the initrd shall unlock volumes. */
+export const crypttab = treePath('etc/crypttab');
 
 function takenFiles(profiles: readonly string[]): readonly string[] {
   return [...plainFiles, ...profiles.flatMap((profile) => profileFiles[profile] ?? [])];

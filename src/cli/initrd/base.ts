@@ -18,7 +18,6 @@ import type { RecordedSegment } from '../../initrd/records.ts';
 import { recallSegment, rememberSegment } from '../../initrd/records.ts';
 import type { Segment, SegmentCache } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
-import { defaultEpoch } from '../../plan/image.ts';
 import type { StepKind } from '../../plan/step.ts';
 import type { HostPackages } from '../../plan/vocabulary.ts';
 import { outputSteps } from '../../plan/step.ts';
@@ -32,17 +31,9 @@ import { executeShared } from '../session/shared.ts';
 import { requireTools } from '../session/tool-check.ts';
 import type { FlagAssignment, VerbContext } from '../verb.ts';
 import { pathOwners } from './owners.ts';
+import type { PartSettings } from './part-settings.ts';
+import { parsePartSettings, partSettings, partSettingsJson } from './part-settings.ts';
 import type { InitrdRequest } from './request.ts';
-
-/** What the configuration of the base says about the other parts. */
-export interface PartSettings {
-  /** Profiles=, from configuration and command line. */
-  readonly profiles: readonly string[];
-  /** KernelInitrdModules=. */
-  readonly patterns: readonly string[];
-  /** SourceDateEpoch=, seconds since 1970. */
-  readonly epoch: number;
-}
 
 export interface BaseSegment {
   readonly segment: Segment;
@@ -74,11 +65,9 @@ export function recallBase(request: InitrdRequest, version: string): BaseSegment
 }
 
 function baseSegment(recalled: RecordedSegment | undefined): BaseSegment | undefined {
-  if (recalled?.segment === undefined || !isObject(recalled.notes)) return undefined;
-  const { patterns, profiles, epoch } = recalled.notes;
-  if (!Array.isArray(patterns) || !Array.isArray(profiles) || typeof epoch !== 'number') return undefined;
-  const settings = { patterns: patterns.map(String), profiles: profiles.map(String), epoch };
-  return { segment: recalled.segment, settings };
+  if (recalled?.segment === undefined) return undefined;
+  const settings = parsePartSettings(recalled.notes);
+  return settings && { segment: recalled.segment, settings };
 }
 
 function identityOf({ root, assignments }: InitrdRequest, version: string): Record<string, Json> {
@@ -113,9 +102,8 @@ export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefine
       return { packages: entry.packages, owners: entry.owners };
     },
   });
-  const { KernelInitrdModules: patterns, Profiles: profiles, SourceDateEpoch } = session.main.config;
-  const settings = { patterns, profiles, epoch: SourceDateEpoch ?? defaultEpoch };
-  const notes = { ...settings };
+  const settings = partSettings(session.main);
+  const notes = partSettingsJson(settings);
   const identity = identityOf(request, version);
   await rememberSegment(request.cache, { role: 'base', identity, watched, segment, notes }, before);
   return { segment, settings };

@@ -16,7 +16,7 @@ import { currentMode } from '../../sandbox/namespace.ts';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { reasonText } from '../../steps/kernel-modules/closure.ts';
 import type { VerbContext } from '../verb.ts';
-import type { PartSettings } from './base.ts';
+import type { PartSettings } from './part-settings.ts';
 import type { InitrdRequest } from './request.ts';
 
 export interface ModulesWish {
@@ -59,7 +59,10 @@ export async function draftModules(wish: ModulesWish, context: VerbContext): Pro
   await makeDirectory(memory, 0o700);
   await using scratch = await temporaryDirectory(cache, '.modules-');
   const selection = await selectForInitrd(
-    { root, kernelVersion, mode, patterns: settings.patterns, profiles: [], host, memory },
+    {
+      ...{ root, kernelVersion, mode, host, memory },
+      ...{ patterns: settings.patterns, profiles: settings.moduleProfiles },
+    },
     { work: scratch.path, sandbox, jobs: defaultJobs() },
   );
   return {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Sha256 } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { digestJson, sha256 } from '../../base/canonical.ts';
 import { Resources } from '../../base/disposal.ts';
@@ -8,7 +9,8 @@ import { readTextIfExists } from '../../base/files.ts';
 import { unpackedFile, writeSegment } from '../../initrd/archive.ts';
 import type { HostFacts } from '../../initrd/host/facts.ts';
 import { hostFacts } from '../../initrd/host/facts.ts';
-import { hostFileEntries, hostFilesContent, readHostFiles } from '../../initrd/host-files.ts';
+import type { HostFiles } from '../../initrd/host-files.ts';
+import { crypttab, hostFileEntries, hostFilesContent, readHostFiles } from '../../initrd/host-files.ts';
 import type { Processor } from '../../initrd/microcode.ts';
 import {
   microcodeDirectories,
@@ -29,10 +31,12 @@ import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
 import { productVersion } from '../version.ts';
-import type { BaseSegment, PartSettings } from './base.ts';
+import type { BaseSegment } from './base.ts';
 import { openLocked } from './cache-lock.ts';
 import { makeBase, recallBase } from './base.ts';
 import { draftModules, watchedModuleFiles } from './modules-part.ts';
+import type { PartSettings } from './part-settings.ts';
+import { partSettingsJson } from './part-settings.ts';
 import type { InitrdRequest } from './request.ts';
 
 /** The parts of an initrd in the order of the kernel, and how many of them had to be made. */
@@ -125,7 +129,8 @@ async function obtainPart(
 }
 
 async function otherParts(scene: Scene, settings: PartSettings): Promise<readonly Part[]> {
-  return [await microcodePart(scene), modulesPart(scene, settings), hostPart(scene, settings)];
+  const files = await readHostFiles(scene.request.root, settings.profiles);
+  return [await microcodePart(scene), modulesPart(scene, settings, files), hostPart(scene, files)];
 }
 
 async function microcodePart({ request, context }: Scene): Promise<Part> {
@@ -161,18 +166,25 @@ async function filesKey(paths: readonly string[]): Promise<Sha256> {
   return digestJson(digests);
 }
 
-function modulesPart({ request, context }: Scene, settings: PartSettings): Part {
+function modulesPart({ request, context }: Scene, part: PartSettings, { files }: HostFiles): Part {
   const { root, kernelVersion, mode } = request;
-  const host = mode === 'generic' ? undefined : hostFacts();
+  const host = mode === 'generic' ? undefined : hostFacts(hostPath('/'), root);
+  const settings = files.has(crypttab) ? withEncryption(part) : part;
   return {
     role: 'modules',
     identity: {
-      ...{ root, mode, kernel: kernelVersion, patterns: settings.patterns, epoch: settings.epoch },
+      ...{ root, mode, kernel: kernelVersion, settings: partSettingsJson(settings) },
       host: host === undefined ? null : sha256(JSON.stringify(decisiveFacts(host, settings))),
     },
     watched: [...watchedModuleFiles(request), `${join(root, 'usr/lib/firmware')}/`],
     draft: () => draftModules({ request, settings, host }, context),
   };
+}
+
+/** Volumes that the initrd shall unlock need not be open while it is made. */
+function withEncryption(settings: PartSettings): PartSettings {
+  const profile = { name: 'crypttab', patterns: ['dm-crypt', 'dm-integrity'] };
+  return { ...settings, moduleProfiles: [...settings.moduleProfiles, profile] };
 }
 
 /** Modules come and go while a machine runs; they decide only where the configuration asks for what is loaded. */
@@ -181,26 +193,25 @@ function decisiveFacts(host: HostFacts, { patterns }: PartSettings): Partial<Hos
   return patterns.includes('host') ? { ...others, loadedModules } : others;
 }
 
-function hostPart({ request, context }: Scene, { profiles }: PartSettings): Part {
-  const { root } = request;
+function hostPart({ context }: Scene, host: HostFiles): Part {
   return {
     role: 'host',
     identity: {},
     // Key files may be anywhere.
     watched: undefined,
-    draft: async () => {
-      const host = await readHostFiles(root, profiles);
-      for (const path of host.missing) noteMissing(path, context);
-      if (host.files.size === 0) return undefined;
-      const entries = hostFileEntries(host, defaultEpoch);
-      const digests = [...host.files].map(([path, content]) => [path, sha256(content)]);
-      const content = hostFilesContent(host);
-      return draftOf(
-        { role: 'host', key: digestJson({ digests, secrets: host.secrets }), content },
-        (files) => writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),
-      );
-    },
+    draft: () => Promise.resolve(draftHost(host, context)),
   };
+}
+
+function draftHost(host: HostFiles, context: VerbContext): SegmentDraft | undefined {
+  for (const path of host.missing) noteMissing(path, context);
+  if (host.files.size === 0) return undefined;
+  const entries = hostFileEntries(host, defaultEpoch);
+  const digests = [...host.files].map(([path, content]) => [path, sha256(content)]);
+  const content = hostFilesContent(host);
+  return draftOf({ role: 'host', key: digestJson({ digests, secrets: host.secrets }), content }, (files) =>
+    writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),
+  );
 }
 
 function noteMissing(path: string, { events }: VerbContext): void {

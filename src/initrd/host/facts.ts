@@ -19,12 +19,13 @@ export interface HostFacts {
 /**
  * Looks at the machine, without starting a program. In a container or chroot there may be little to see; that is no fault.
  * @param root stands for `/`, for tests
+ * @param system the root of the system that an initrd is for, where it is not the one that runs
  */
-export function hostFacts(root: HostPath = hostPath('/')): HostFacts {
+export function hostFacts(root: HostPath = hostPath('/'), system = root): HostFacts {
   return {
     devices: busDevices(root, deviceLinks(root)),
     loadedModules: loadedModules(root),
-    storage: storageFacts(root),
+    storage: storageFacts(root, system),
   };
 }
 

@@ -14,12 +14,14 @@ export interface MountedFileSystem {
 /** What the initrd mounts, and the boot partitions, which rescue work in it wants to reach. */
 const mountPointsForBoot: ReadonlySet<string> = new Set(['/', '/usr', '/boot', '/boot/efi', '/efi']);
 
-/** Mounted file systems, and those that /etc/fstab has for the same places but that are not mounted now. */
-export function mountedForBoot(root: HostPath): readonly MountedFileSystem[] {
-  const found = new Map<string, MountedFileSystem>();
-  for (const entry of fstabEntries(readText(`${root}/etc/fstab`) ?? ''))
-    if (mountPointsForBoot.has(entry.mountPoint) && entry.type !== 'auto')
-      found.set(entry.mountPoint, { ...entry, devices: [] });
+/**
+ * Mounted file systems, and those that /etc/fstab has for the same places but that are not mounted now.
+ * @param system where another system has its fstab, which then counts besides what is mounted
+ */
+export function mountedForBoot(root: HostPath, system = root): readonly MountedFileSystem[] {
+  const planned = plannedForBoot(system);
+  if (system !== root) return [...mountedForBoot(root), ...planned];
+  const found = new Map(planned.map((entry) => [entry.mountPoint, entry]));
   for (const mount of parseMountinfo(readText(`${root}/proc/self/mountinfo`) ?? '')) {
     const { mountPoint, type } = mount;
     // The kernel lists mounts in their order: the last one at a place covers the others. An automount is no file system yet.
@@ -27,6 +29,12 @@ export function mountedForBoot(root: HostPath): readonly MountedFileSystem[] {
     found.set(mountPoint, { mountPoint, type, devices: devicesOf(root, mount) });
   }
   return [...found.values()].sort((left, right) => (left.mountPoint < right.mountPoint ? -1 : 1));
+}
+
+function plannedForBoot(system: HostPath): readonly MountedFileSystem[] {
+  return fstabEntries(readText(`${system}/etc/fstab`) ?? '')
+    .filter(({ mountPoint, type }) => mountPointsForBoot.has(mountPoint) && type !== 'auto')
+    .map((entry) => ({ ...entry, devices: [] }));
 }
 
 interface FstabEntry {

@@ -25,9 +25,12 @@ export interface StorageFacts {
   readonly layers: readonly BlockLayer[];
 }
 
-/** What is below the file systems that a boot needs, and below swap, which a hibernated system resumes from. */
-export function storageFacts(root: HostPath): StorageFacts {
-  const fileSystems = mountedForBoot(root);
+/**
+ * What is below the file systems that a boot needs, and below swap, which a hibernated system resumes from.
+ * @param system whose fstab counts, where it is not the one that runs
+ */
+export function storageFacts(root: HostPath, system = root): StorageFacts {
+  const fileSystems = mountedForBoot(root, system);
   const layers = new Map<string, BlockLayer>();
   for (const { mountPoint, devices } of [...fileSystems, ...swapAreas(root)])
     for (const device of devices) addLayers(root, { device, below: mountPoint, layers });

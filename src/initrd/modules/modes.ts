@@ -146,6 +146,7 @@ export const bootEssentials: readonly string[] = [
     'loop',
     'configfs',
     'fuse',
+    'ip_tables',
     'vsock',
   ],
   ...[

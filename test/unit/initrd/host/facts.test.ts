@@ -44,6 +44,17 @@ describe('hostFacts', () => {
     expect(loadedModules).toEqual(['nouveau', 'odd_regulator']);
   });
 
+  it('counts what another system has in its fstab besides what is mounted here', async () => {
+    await writeNodes(machine.path, {
+      ...sampleMachine,
+      'other/etc/fstab': 'LABEL=root / xfs defaults 0 1\nLABEL=data /srv ext3 defaults 0 2\n',
+    });
+    const { storage } = hostFacts(machine.path, hostPath(`${machine.path}/other`));
+    expect(storage.fileSystems).toContainEqual({ mountPoint: '/', type: 'xfs', devices: [] });
+    expect(storage.fileSystems).toContainEqual({ mountPoint: '/', type: 'ext4', devices: ['dm-1'] });
+    expect(storage.fileSystems.map(({ type }) => type)).not.toContain('ext3');
+  });
+
   it('follows the storage down to the hardware', async () => {
     const { storage } = await factsOf(sampleMachine);
     expect(storage.fileSystems).toEqual([
