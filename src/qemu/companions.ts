@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { exists } from '../base/files.ts';
@@ -76,22 +77,26 @@ export async function findDirectoryServer(tools: ToolsRoot): Promise<string> {
   });
 }
 
-/** Starts a TPM 2.0 with an empty state that lasts as long as the machine. */
-export async function startTpm(host: CompanionHost): Promise<Companion> {
-  await mkdir(join(host.run, 'tpm'), { mode: 0o700 });
+/** Starts a TPM 2.0. @param state keeps what it holds; without one it begins empty and ends with the machine */
+export async function startTpm(host: CompanionHost, state: HostPath | undefined): Promise<Companion> {
+  const directory = join(host.run, 'tpm');
+  await mkdir(directory, { mode: 0o700 });
   return startCompanion(host, {
     program: 'swtpm',
-    argv: tpmArgv(`${host.mountedAt}/tpm`),
+    argv: tpmArgv(`${host.mountedAt}/tpm`, stateDirectory),
     socket: 'tpm/control',
-    mounts: [],
+    mounts: [{ source: state ?? hostPath(directory), target: stateDirectory, mode: 'rw' }],
   });
 }
 
+/** Where the TPM's own program sees its state. */
+const stateDirectory = '/state';
+
 /** swtpm's arguments; its own filter of system calls does not know what the sandbox's needs. */
-export function tpmArgv(directory: string): string[] {
+export function tpmArgv(directory: string, state: string): string[] {
   return [
     ['socket', '--tpm2', '--terminate'],
-    ['--tpmstate', `dir=${directory}`],
+    ['--tpmstate', `dir=${state}`],
     ['--ctrl', `type=unixio,path=${directory}/control`],
     ['--seccomp', 'action=none'],
   ].flat();

@@ -45,6 +45,8 @@ export interface VmRequest {
   readonly ports: readonly string[];
   readonly network: 'user' | 'none';
   readonly tpm: boolean;
+  /** A directory that keeps what the TPM holds; without one that is lost with the machine. */
+  readonly tpmState?: HostPath;
   readonly endOnRestart: boolean;
   readonly extraArguments: readonly string[];
   /** What files the extra arguments name. */
@@ -107,7 +109,7 @@ export async function startVm(
   await createOverlays(request, host, run.path);
   const companions: CompanionHost = { ...host, run: run.path, mountedAt: runDirectory };
   const shares = await startShares(request, companions, stack);
-  const tpm = request.tpm ? stack.use(await startTpm(companions)) : undefined;
+  const tpm = request.tpm ? stack.use(await startTpm(companions, request.tpmState)) : undefined;
   const options = vmOptions(request, plan, {
     shares,
     ...(tpm === undefined ? {} : { tpmSocket: tpm.socket }),

@@ -159,10 +159,10 @@ describe('companions', () => {
   });
 
   it('keeps the state of a TPM with the machine', () => {
-    expect(tpmArgv('/run/mkimg/tpm')).toEqual(
+    expect(tpmArgv('/run/mkimg/tpm', '/state')).toEqual(
       [
         ['socket', '--tpm2', '--terminate'],
-        ['--tpmstate', 'dir=/run/mkimg/tpm'],
+        ['--tpmstate', 'dir=/state'],
         ['--ctrl', 'type=unixio,path=/run/mkimg/tpm/control'],
         ['--seccomp', 'action=none'],
       ].flat(),
