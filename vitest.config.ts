@@ -30,6 +30,8 @@ export default defineConfig({
           testTimeout: 1_200_000,
           hookTimeout: 1_200_000,
           fileParallelism: false,
+          // Each emulated guest takes a core.
+          maxConcurrency: 2,
         },
       },
       {
@@ -39,6 +41,8 @@ export default defineConfig({
           testTimeout: 1_200_000,
           hookTimeout: 1_200_000,
           fileParallelism: false,
+          // Each emulated guest takes a core.
+          maxConcurrency: 2,
         },
       },
     ],

@@ -86,6 +86,11 @@ function credentials(more: string): Credential[] {
   ];
 }
 
+/** Whether the guest has said all. */
+export async function hasFacts(directory: HostPath): Promise<boolean> {
+  return /^more .*\n/m.test(await readFile(join(directory, 'facts'), 'utf8'));
+}
+
 /** Reads what the guest said. @throws Error when it said nothing of its root */
 export async function readFacts(directory: HostPath): Promise<BootFacts> {
   const text = await readFile(join(directory, 'facts'), 'utf8');

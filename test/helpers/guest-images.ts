@@ -1,13 +1,24 @@
-import { join, resolve } from 'node:path';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
+import { silentEvents } from '../../src/base/events.ts';
 import type { BootSource } from '../../src/qemu/image.ts';
+import { runProgram } from '../../src/sandbox/process.ts';
 import { mkimg } from './cli.ts';
 
 const guests = resolve(import.meta.dirname, '../guests');
 
 /** A kernel and what it starts, for QEMU to load. */
 export type GuestKernel = Required<NonNullable<BootSource['kernel']>>;
+
+/** An initrd that `mkimg initrd` makes. */
+export interface SystemInitrd {
+  /** Such as --generic and --profile=lvm. */
+  readonly flags: readonly string[];
+  /** Files that the system has beside those of its packages, by path. */
+  readonly files?: Readonly<Record<string, string>>;
+}
 
 /** The guests that tests of initrds are made of, as mkimg builds them from test/guests. */
 export interface GuestImages {
@@ -17,6 +28,21 @@ export interface GuestImages {
   readonly rootArchive: HostPath;
   /** The kernel of that tree with its default initrd. @param flags more for the build, such as --initrd-profile=lvm */
   kernelOfRoot(flags: readonly string[]): Promise<GuestKernel>;
+  /** The kernel of that tree with the initrd that `mkimg initrd` makes for a system that consists of it. */
+  kernelOfSystem(initrd: SystemInitrd): Promise<GuestKernel>;
+}
+
+/** A way to an initrd. */
+export type InitrdWay = (images: GuestImages) => Promise<GuestKernel>;
+
+/** The default initrd of an image. @param flags of the build, such as --initrd-profile=lvm */
+export function ofImage(...flags: readonly string[]): InitrdWay {
+  return (images) => images.kernelOfRoot(flags);
+}
+
+/** What `mkimg initrd` makes. @param flags such as --generic @param files of the machine, by path */
+export function ofSystem(flags: readonly string[], files: SystemInitrd['files'] = {}): InitrdWay {
+  return (images) => images.kernelOfSystem({ flags, files });
 }
 
 /** What emulated machines have no device for, or none that matters: loading it takes most of a boot. */
@@ -29,28 +55,88 @@ const leftOut = [
 
 /** Builds the guests into a directory. @throws Error with what mkimg wrote, when it fails */
 export async function buildGuests(directory: HostPath): Promise<GuestImages> {
-  const build = async (guest: string, flags: readonly string[]): Promise<void> => {
-    const argv = ['-C', join(guests, guest), '--output-directory', directory, ...flags, 'build'];
-    const { code, stderr } = await mkimg(argv);
-    if (code !== 0) throw new Error(`mkimg ${argv.join(' ')} failed:\n${stderr}`);
-  };
+  const build = (guest: string, flags: readonly string[]): Promise<void> =>
+    run(['-C', join(guests, guest), '--output-directory', directory, ...flags, 'build']);
   const file = (name: string): HostPath => hostPath(join(directory, name));
   await build('helper', []);
   await build('root', ['--format=tar', '--compress-output=none', `--remove-files=${leftOut.join(',')}`]);
-  const kernels = new Map<string, Promise<GuestKernel>>();
-  const buildKernel = async (flags: readonly string[]): Promise<GuestKernel> => {
-    const name = `root-${kernels.size}`;
-    await build('root', [`--output=${name}`, ...flags]);
-    return { path: file(`${name}.vmlinuz`), initrd: file(`${name}.initrd`), unified: false };
-  };
   return {
     helper: { path: file('helper.vmlinuz'), initrd: file('helper.cpio.zst'), unified: false },
     rootArchive: file('root.tar'),
-    kernelOfRoot: (flags) => {
-      const key = flags.join(' ');
-      const kernel = kernels.get(key) ?? buildKernel(flags);
-      kernels.set(key, kernel);
-      return kernel;
-    },
+    kernelOfRoot: oneAfterTheOther(async (flags: readonly string[], number) => {
+      const name = `root-${number}`;
+      await build('root', [`--output=${name}`, ...flags]);
+      return { path: file(`${name}.vmlinuz`), initrd: file(`${name}.initrd`), unified: false };
+    }),
+    kernelOfSystem: oneAfterTheOther(async (initrd: SystemInitrd, number) => {
+      const system = file('system');
+      if (number === 0) await build('root', ['--output=system', ...systemFlags]);
+      return systemKernel(initrd, { system, directory: file(`system-${number}`) });
+    }),
   };
+}
+
+/** Packages and their database stay, as on a system in use. */
+const systemFlags = [
+  '--clean-package-metadata=no',
+  '--repositories=non-free-firmware',
+  '--package=amd64-microcode',
+];
+
+/** What was made for one wish is taken for all that are the same; different ones are not made at once. */
+function oneAfterTheOther<W>(
+  make: (wish: W, number: number) => Promise<GuestKernel>,
+): (wish: W) => Promise<GuestKernel> {
+  const made = new Map<string, Promise<GuestKernel>>();
+  let last: Promise<unknown> = Promise.resolve();
+  return (wish) => {
+    const key = JSON.stringify(wish);
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const number = made.size;
+    const kernel = last.then(() => make(wish, number));
+    last = kernel.catch(() => undefined);
+    made.set(key, kernel);
+    return kernel;
+  };
+}
+
+interface SystemPlaces {
+  /** The tree that was built. */
+  readonly system: HostPath;
+  /** For the initrd, and a copy of the tree while that is made. */
+  readonly directory: HostPath;
+}
+
+async function systemKernel(
+  { flags, files = {} }: SystemInitrd,
+  { system, directory }: SystemPlaces,
+): Promise<GuestKernel> {
+  const root = join(directory, 'root');
+  await mkdir(directory);
+  // Links: the copy costs no space, and no file of the first is written to.
+  await copyLinked(system, root);
+  for (const [path, text] of Object.entries(files)) {
+    const target = join(root, path);
+    await mkdir(dirname(target), { recursive: true });
+    await rm(target, { force: true });
+    await writeFile(target, text, { mode: 0o600 });
+  }
+  const [version = ''] = await readdir(join(root, 'usr/lib/modules'));
+  const initrd = hostPath(join(directory, 'initrd'));
+  await run(['initrd', `--root=${root}`, `--kernel-version=${version}`, `--output=${initrd}`, ...flags]);
+  await rm(root, { recursive: true });
+  return { path: hostPath(`${system}.vmlinuz`), initrd, unified: false };
+}
+
+async function copyLinked(from: string, to: string): Promise<void> {
+  const argv: [string, ...string[]] = ['cp', '-al', '--', from, to];
+  const env = { PATH: process.env['PATH'] ?? '' };
+  const { exitCode, tail } = await runProgram({ argv, env, events: silentEvents });
+  if (exitCode !== 0) throw new Error(tail.join('\n'));
+}
+
+async function run(argv: readonly string[]): Promise<void> {
+  const { code, stderr } = await mkimg(argv);
+  if (code !== 0) throw new Error(`mkimg ${argv.join(' ')} failed:\n${stderr}`);
 }

@@ -2,17 +2,24 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
+import { Resources } from '../../src/base/disposal.ts';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
 import type { BootResult } from '../../src/qemu/boot-test.ts';
 import { runBootTest } from '../../src/qemu/boot-test.ts';
+import { textCredential } from '../../src/qemu/credentials.ts';
 import type { Machine } from '../../src/qemu/machines/machine.ts';
 import { x86_64 } from '../../src/qemu/machines/x86-64.ts';
+import { reportPort } from '../../src/qemu/report.ts';
 import type { RequestedDisk, VmHost, VmRequest } from '../../src/qemu/vm.ts';
 import { bareMachine } from './bare-machine.ts';
 import type { BootFacts } from './boot-facts.ts';
-import { readFacts, withFacts } from './boot-facts.ts';
-import type { GuestImages } from './guest-images.ts';
+import { hasFacts, readFacts, withFacts } from './boot-facts.ts';
+import { until } from './cli.ts';
+import type { ConsoleGuest } from './console-guest.ts';
+import { startConsoleGuest } from './console-guest.ts';
+import type { GuestImages, GuestKernel, InitrdWay } from './guest-images.ts';
 import { runJob, startJob } from './helper-guest.ts';
+import { addToInitrd } from './initrd-addition.ts';
 
 /** A root file system in a place of its own kind, and what the initrd needs to find it. */
 export interface RootBoot {
@@ -20,22 +27,37 @@ export interface RootBoot {
   readonly disks: Readonly<Record<string, number>>;
   /**
    * Puts the root in place; `copy_root DIRECTORY` copies it, `disk NAME` is the path of a disk, and `says NAME VALUE` gives a
-   * value for `@NAME@` in the command line. POSIX sh, -eux.
+   * value for `@NAME@` in the command line and the credentials. POSIX sh, -eux.
    */
   readonly prepare: string;
-  /** Flags of the build that makes the initrd. */
-  readonly flags?: readonly string[];
+  readonly initrd: InitrdWay;
   readonly commandLine: readonly string[];
+  readonly credentials?: Readonly<Record<string, string>>;
   /**
    * Goes on after `prepare` in a guest that has the disks to itself and serves them at 10.0.9.1; says `serving` when it does.
    * The booted guest has a network card instead of disks.
    */
   readonly serve?: string;
+  /** Runs in a guest with the address 10.0.9.1 at the other end of the cable, while the root is booted. */
+  readonly visit?: { readonly disks: readonly string[]; readonly script: string };
   /** Disks that are gone when the root is booted. */
   readonly removed?: readonly string[];
-  readonly machine?: Partial<VmRequest>;
+  /** How the booted guest gets disks that it does not get as virtio disks. */
+  readonly attached?: Readonly<Record<string, Partial<RequestedDisk>>>;
+  /** Both guests have the same security chip. */
+  readonly tpm?: boolean;
+  /** Files that are added to the initrd, by path: each is what one of the disks holds. */
+  readonly inInitrd?: Readonly<Record<string, string>>;
+  /** More of the booted machine; disks are DIRECTORY/NAME.raw. */
+  readonly machine?: (directory: HostPath) => Partial<VmRequest>;
   /** Run in the booted guest; its output is {@link BootFacts.more}. */
   readonly ask?: string;
+}
+
+/** What boots run with. */
+export interface BootSite {
+  readonly images: GuestImages;
+  readonly host: VmHost;
 }
 
 /** What came of it. */
@@ -71,35 +93,97 @@ copy_root() {
 `;
 
 /** Prepares the disks in a helper guest and boots what is on them. */
-export async function bootRoot(boot: RootBoot, images: GuestImages, host: VmHost): Promise<Booted> {
-  await using directory = await temporaryDirectory('/var/tmp', 'mkimg-root-boot-');
-  const disks = await makeDisks(boot.disks, directory.path);
-  const [kernel, prepared] = await Promise.all([
-    images.kernelOfRoot(boot.flags ?? []),
-    prepare({ boot, disks, directory: directory.path }, images, host),
-  ]);
-  await using _server = prepared.server;
-  const machine = bareMachine(directory.path, {
+export async function bootRoot(boot: RootBoot, site: BootSite): Promise<Booted> {
+  await using prepared = await prepareRoot(boot, site);
+  const { directory } = prepared;
+  const result = await runBootTest(
+    {
+      machine: await withFacts(prepared.machine, directory, boot.ask),
+      channel: 'unit',
+      timeoutSeconds: bootSeconds,
+      consoleLog: hostPath(join(directory, 'console.log')),
+      signal: new AbortController().signal,
+    },
+    site.host,
+  );
+  const facts = result.verdict.outcome === 'passed' ? await readFacts(directory) : undefined;
+  return { result, facts };
+}
+
+/**
+ * The same for a boot that somebody has to help along.
+ * @throws Error with the end of the console when it does not come up
+ */
+export async function bootWithHelp(
+  boot: RootBoot,
+  help: (guest: ConsoleGuest) => Promise<void>,
+  site: BootSite,
+): Promise<BootFacts> {
+  await using prepared = await prepareRoot(boot, site);
+  const { directory } = prepared;
+  const machine = await withFacts({ ...prepared.machine, ports: [reportPort] }, directory, boot.ask);
+  await using guest = await startConsoleGuest(machine, hostPath(join(directory, 'console.log')), site.host);
+  await help(guest);
+  await until(() => hasFacts(directory), bootSeconds * 1000).catch(async () => {
+    throw new Error(`the root did not come up:\n${(await guest.console()).slice(-4000)}`);
+  });
+  return await readFacts(directory);
+}
+
+/** A machine whose root is in place. It ends, with all that belongs to it, when it goes out of scope. */
+export interface PreparedRoot extends AsyncDisposable {
+  readonly directory: HostPath;
+  readonly machine: VmRequest;
+}
+
+/** Prepares the disks in a helper guest, which goes on where it serves them. */
+export async function prepareRoot(boot: RootBoot, { images, host }: BootSite): Promise<PreparedRoot> {
+  await using stack = new Resources();
+  const directory = stack.use(await temporaryDirectory('/var/tmp', 'mkimg-root-boot-')).path;
+  const disks = await makeDisks(boot.disks, directory);
+  const scene: Preparation = { boot, disks, directory };
+  const [kernel, console] = await Promise.all([boot.initrd(images), prepare(scene, stack, { images, host })]);
+  const { visit } = boot;
+  if (visit !== undefined) {
+    const own = disks.filter(({ id }) => visit.disks.includes(id));
+    const script = `${preamble}${visit.script}`;
+    stack.use(await startJob(jobOf({ ...scene, disks: own }, { script, images, isServer: true }), host));
+  }
+  const machine = machineOf(scene, await withAdditions(kernel, scene), console);
+  const owned = stack.move();
+  return { directory, machine, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
+/** Boot loaders put further archives behind the initrd in the same way. */
+async function withAdditions(
+  kernel: GuestKernel,
+  { boot: { inInitrd }, directory }: Preparation,
+): Promise<GuestKernel> {
+  if (inInitrd === undefined) return kernel;
+  const files = Object.entries(inInitrd).map(
+    ([path, id]) => [path, hostPath(join(directory, `${id}.raw`))] as const,
+  );
+  return { ...kernel, initrd: await addToInitrd(kernel.initrd, files, directory) };
+}
+
+function machineOf({ boot, disks, directory }: Preparation, kernel: GuestKernel, console: string): VmRequest {
+  const isGone = (id: string): boolean => boot.serve !== undefined || (boot.removed ?? []).includes(id);
+  const credentials = Object.entries(boot.credentials ?? {});
+  const network =
+    boot.serve === undefined && boot.visit === undefined ? undefined : networkCard(directory, 'client');
+  const own = boot.machine?.(directory) ?? {};
+  return bareMachine(directory, {
     machine: plainProcessor,
     memory: 1024 * mebibyte,
     kernel,
-    commandLine: [...quickly, ...boot.commandLine.map((word) => withValues(word, prepared.console))],
-    disks: boot.serve === undefined ? disks.filter(({ id }) => !(boot.removed ?? []).includes(id)) : [],
-    ...(boot.serve === undefined ? {} : networkCard(directory.path, 'client')),
-    ...boot.machine,
+    commandLine: [...quickly, ...boot.commandLine.map((word) => withValues(word, console))],
+    credentials: credentials.map(([name, value]) => textCredential(name, withValues(value, console))),
+    disks: disks.filter(({ id }) => !isGone(id)).map((disk) => ({ ...disk, ...boot.attached?.[disk.id] })),
+    ...securityChip(boot, directory),
+    ...own,
+    extraArguments: [...(network?.extraArguments ?? []), ...(own.extraArguments ?? [])],
+    extraMounts: [...(network?.extraMounts ?? []), ...(own.extraMounts ?? [])],
   });
-  const result = await runBootTest(
-    {
-      machine: await withFacts(machine, directory.path, boot.ask),
-      channel: 'unit',
-      timeoutSeconds: bootSeconds,
-      consoleLog: hostPath(join(directory.path, 'console.log')),
-      signal: new AbortController().signal,
-    },
-    host,
-  );
-  const facts = result.verdict.outcome === 'passed' ? await readFacts(directory.path) : undefined;
-  return { result, facts };
 }
 
 interface Preparation {
@@ -108,17 +192,10 @@ interface Preparation {
   readonly directory: HostPath;
 }
 
-interface Prepared {
-  readonly console: string;
-  /** Still runs when it serves the disks. */
-  readonly server: AsyncDisposable | undefined;
-}
-
-async function prepare(
-  { boot, disks, directory }: Preparation,
-  images: GuestImages,
-  host: VmHost,
-): Promise<Prepared> {
+/** Returns what the helper guest's console has shown; a guest that serves the disks goes onto the stack. */
+async function prepare(scene: Preparation, stack: Resources, { images, host }: BootSite): Promise<string> {
+  const { boot, disks } = scene;
+  if (Object.keys(boot.disks).length === 0) return '';
   const archive: RequestedDisk = {
     id: 'archive',
     path: images.rootArchive,
@@ -126,23 +203,36 @@ async function prepare(
     discardWrites: false,
     readOnly: true,
   };
-  const job = {
-    helper: images.helper,
-    script: [preamble, boot.prepare, boot.serve ?? ''].join('\n'),
-    disks: [...disks, archive],
-    directory,
-    machine:
-      boot.serve === undefined ? boot.machine : { ...networkCard(directory, 'server'), ...boot.machine },
+  const script = [preamble, boot.prepare, boot.serve ?? ''].join('\n');
+  const job = jobOf(
+    { ...scene, disks: [...disks, archive] },
+    { script, images, isServer: boot.serve !== undefined },
+  );
+  if (boot.serve === undefined) return runJob(job, host);
+  const running = stack.use(await startJob(job, host));
+  await running.said(/^serving/m);
+  return running.console();
+}
+
+interface JobWish {
+  readonly script: string;
+  readonly images: GuestImages;
+  readonly isServer: boolean;
+}
+
+function jobOf(
+  { boot, disks, directory }: Preparation,
+  { script, images, isServer }: JobWish,
+): Parameters<typeof runJob>[0] {
+  const machine = {
+    ...securityChip(boot, directory),
+    ...(isServer ? networkCard(directory, 'server') : {}),
   };
-  if (boot.serve === undefined) return { console: await runJob(job, host), server: undefined };
-  const running = await startJob(job, host);
-  try {
-    await running.said('serving');
-    return { console: await running.console(), server: running };
-  } catch (error) {
-    await running[Symbol.asyncDispose]();
-    throw error;
-  }
+  return { helper: images.helper, script, disks, directory, machine };
+}
+
+function securityChip(boot: RootBoot, directory: HostPath): Partial<VmRequest> {
+  return boot.tpm === true ? { tpm: true, tpmState: directory } : {};
 }
 
 function withValues(word: string, console: string): string {
@@ -154,7 +244,10 @@ function withValues(word: string, console: string): string {
 }
 
 /** A cable between two guests. */
-function networkCard(directory: HostPath, end: 'server' | 'client'): Partial<VmRequest> {
+function networkCard(
+  directory: HostPath,
+  end: 'server' | 'client',
+): Pick<VmRequest, 'extraArguments' | 'extraMounts'> {
   const side = end === 'server' ? 'server=on' : 'server=off,reconnect-ms=1000';
   return {
     extraArguments: [
