@@ -1,5 +1,6 @@
 import type { FileReport, Inspection, PackageShare, PartReport } from '../initrd/inspect.ts';
 import type { MissingLibrary } from '../initrd/inspect-libraries.ts';
+import { initrdRegister } from '../initrd/measurement.ts';
 import type { FirmwareReport, ModuleReport } from '../initrd/inspect-modules.ts';
 import { faultLine } from './initrd/check.ts';
 import { formatBytes } from './reporters/format.ts';
@@ -15,11 +16,16 @@ const someFiles = 15;
 
 /** What `mkimg inspect` prints: one paragraph for each kind of thing that is there. */
 export function inspectionText(inspection: Inspection, { file, allFiles }: InspectionStyle): string {
-  const { parts, faults, packages, files, modules, firmware, missingLibraries } = inspection;
+  const { measurement, parts, faults, packages, files, modules, firmware, missingLibraries } = inspection;
   const shown = allFiles ? files : files.slice(0, someFiles);
   const heading = shown.length < files.length ? `largest files of ${files.length}` : `files: ${files.length}`;
   return [
-    [file, ...partLines(parts), ...faults.map(faultLine)],
+    [
+      file,
+      ...partLines(parts),
+      ...faults.map(faultLine),
+      `  measured into PCR ${initrdRegister}: ${measurement}`,
+    ],
     paragraph(`packages: ${packages.length}`, packages.map(packageCells), [2]),
     paragraph(`kernel modules: ${modules.length}`, modules.map(moduleCells), [1, 2]),
     paragraph(`firmware: ${firmware.length}`, firmware.map(firmwareCells), [1, 2]),

@@ -10,6 +10,7 @@ import { openSource } from '../formats/bytes.ts';
 import { readPe, readPeSection } from '../formats/pe.ts';
 import type { Inspection } from '../initrd/inspect.ts';
 import { inspect } from '../initrd/inspect.ts';
+import { joinFiles } from '../initrd/join.ts';
 import { recognize } from '../initrd/recognize.ts';
 import { knownSegments } from '../initrd/segment-cache.ts';
 import { currentMode } from '../sandbox/namespace.ts';
@@ -25,50 +26,64 @@ export const inspectVerb: Verb = {
   name: 'inspect',
   summary: 'Show what an initrd or a unified kernel image consists of, and why',
   doc: `Lists the archives of an initrd, also of one that other programs made, packages by size, kernel modules with the
-reason for each, firmware with the modules that ask for it, and libraries that programs would open and that are not there.
+reason for each, firmware with the modules that ask for it, and libraries that programs would open and that are not there;
+further what the kernel measures of it into PCR 9 of a TPM. Several files are taken for one initrd, as boot loaders join them.
 Exit code 1 if a kernel would not start from it. Packages and reasons are known of initrds that \`mkimg initrd\` made, for as long as the cache remembers them.`,
-  words: { usage: 'FILE', choices: [] },
+  words: { usage: 'FILE...', choices: [] },
   answers: true,
   options: [filesOption],
   run: async (context) => {
-    const file = await fileToInspect(context);
+    const files = await filesToInspect(context);
     // Programs that unpack what is compressed only run in a sandbox.
     if (currentMode() === undefined) return reenter(context);
-    const inspection = await inspectFile(file, context);
+    const inspection = await inspectFiles(files, context);
     const { json, extra } = context.options;
     const allFiles = filesOption.name in extra;
     context.print(
-      json ? JSON.stringify(inspection, undefined, 2) : inspectionText(inspection, { file, allFiles }),
+      json
+        ? JSON.stringify(inspection, undefined, 2)
+        : inspectionText(inspection, { file: files.join(' '), allFiles }),
     );
     return inspection.faults.some(({ severity }) => severity === 'error') ? 1 : 0;
   },
 };
 
-async function fileToInspect({ words }: VerbContext): Promise<HostPath> {
-  const [word, ...more] = words;
-  if (word === undefined || more.length > 0)
-    throw new MkimgError('bad-usage', 'mkimg inspect takes one file', {
+async function filesToInspect({ words }: VerbContext): Promise<readonly HostPath[]> {
+  if (words.length === 0)
+    throw new MkimgError('bad-usage', 'mkimg inspect needs to know what to look into', {
       hint: "Write 'mkimg inspect FILE'.",
       class: 'usage',
     });
-  const file = hostPath(resolve(word));
-  if (await isRegularFile(file)) return file;
-  throw new MkimgError('input-missing', `There is no file ${file}`, {
-    hint: 'Name an initrd or a unified kernel image.',
-    class: 'usage',
-  });
+  const files = words.map((word) => hostPath(resolve(word)));
+  for (const file of files) {
+    if (await isRegularFile(file)) continue;
+    throw new MkimgError('input-missing', `There is no file ${file}`, {
+      hint: 'Name an initrd or a unified kernel image.',
+      class: 'usage',
+    });
+  }
+  return files;
 }
 
-async function inspectFile(file: HostPath, context: VerbContext): Promise<Inspection> {
+async function inspectFiles(files: readonly HostPath[], context: VerbContext): Promise<Inspection> {
   await using scratch = await temporaryDirectory(tmpdir(), 'mkimg-inspect-');
-  const initrd = await initrdOf(file, scratch.path);
+  const initrd = await joined(files, scratch.path);
   const setting = context.assignments.findLast((assignment) => assignment.setting === 'CacheDirectory');
   const remembered = await knownSegments(initrdCache(setting?.text));
   return await readInitrd(initrd, context, ({ scan, report, unpacked }) => {
     using source = openSource(initrd);
     const known = recognize(source, scan.segments, remembered);
-    return inspect({ report, archives: unpacked.segments, known });
+    return inspect({ initrd: source, report, archives: unpacked.segments, known });
   });
+}
+
+/** One file, or several as a boot loader joins them. */
+async function joined(files: readonly HostPath[], scratch: HostPath): Promise<HostPath> {
+  const [first, ...more] = files;
+  if (first !== undefined && more.length === 0) return initrdOf(first, scratch);
+  const target = hostPath(join(scratch, 'joined'));
+  await joinFiles(files, target);
+  return target;
 }
 
 /** The file itself, or the initrd inside a unified kernel image. */

@@ -19,8 +19,11 @@ export interface HostFiles {
   readonly missing: readonly string[];
 }
 
+/** Words that kernel-install gives each kernel. */
+export const commandLineFile = treePath('etc/kernel/cmdline');
+
 /** What is taken as it is, where it is there. */
-const plainFiles: readonly string[] = ['etc/vconsole.conf', 'etc/default/keyboard', 'etc/kernel/cmdline'];
+const plainFiles: readonly string[] = ['etc/vconsole.conf', 'etc/default/keyboard', commandLineFile];
 
 /** By profile, where the machine has configured what the profile is for. */
 const profileFiles: Readonly<Record<string, readonly string[]>> = {

@@ -1,5 +1,7 @@
+import type { Sha256 } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { byBytes, isObject } from '../base/canonical.ts';
+import type { ByteSource } from '../formats/bytes.ts';
 import type { InitrdFault } from '../formats/initrd.ts';
 import { fileType } from '../formats/newc.ts';
 import type { MissingLibrary } from './inspect-libraries.ts';
@@ -8,10 +10,13 @@ import type { FirmwareReport, ModuleReport } from './inspect-modules.ts';
 import { inspectModules } from './inspect-modules.ts';
 import type { InitrdReport, SegmentReport } from './check.ts';
 import type { InitrdNodes, UnpackedSegment } from './contents.ts';
+import { initrdMeasurement } from './measurement.ts';
 import type { KnownSegment, SegmentRole } from './segment-cache.ts';
 
 /** What an initrd consists of, and why. */
 export interface Inspection {
+  /** What the kernel extends PCR 9 with when it loads this initrd, and nothing is added to it on the way. */
+  readonly measurement: Sha256;
   readonly parts: readonly PartReport[];
   /** The largest first; empty where the cache does not know the initrd. */
   readonly packages: readonly PackageShare[];
@@ -46,6 +51,8 @@ export interface FileReport {
 }
 
 export interface InspectionRequest {
+  /** The initrd as a whole. */
+  readonly initrd: ByteSource;
   readonly report: InitrdReport;
   /** Of the same parts as the report. */
   readonly archives: readonly UnpackedSegment[];
@@ -54,7 +61,7 @@ export interface InspectionRequest {
 }
 
 /** Puts together what the files of an initrd say of themselves, and what is remembered of how it was made. */
-export function inspect({ report, archives, known }: InspectionRequest): Inspection {
+export function inspect({ initrd, report, archives, known }: InspectionRequest): Inspection {
   const { nodes } = report;
   const contents = [...known.values()].map(({ content }) => content);
   const parts = report.segments.map((segment, index) => {
@@ -62,6 +69,7 @@ export function inspect({ report, archives, known }: InspectionRequest): Inspect
     return { ...segment, ...(role === undefined ? {} : { role }) };
   });
   return {
+    measurement: initrdMeasurement(initrd),
     parts,
     faults: report.faults,
     packages: packageShares(nodes, contents),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { HostPath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
 import { paddingOf } from '../formats/newc.ts';
@@ -31,18 +32,7 @@ export async function joinSegments(segments: readonly Segment[], target: HostPat
   const { offsets, size } = layOut(segments.map(({ bytes }) => bytes));
   await using output = await open(target, 'wx', 0o600);
   for (const [index, segment] of segments.entries()) {
-    await using input = await open(segment.path, 'r');
-    const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(1 << 20);
-    let position = offsets[index] ?? 0;
-    for (;;) {
-      const { bytesRead } = await input.read(buffer, 0, buffer.length, null);
-      if (bytesRead === 0) break;
-      hash.update(buffer.subarray(0, bytesRead));
-      await writeFully(output, buffer.subarray(0, bytesRead), position);
-      position += bytesRead;
-    }
-    if (hash.digest('hex') !== segment.sha256)
+    if ((await copyTo(output, segment.path, offsets[index] ?? 0)) !== segment.sha256)
       throw new MkimgError('bad-segment', `The cached segment ${segment.path} is damaged.`, {
         hint: 'Run mkimg initrd again: it makes a damaged segment anew.',
       });
@@ -51,11 +41,29 @@ export async function joinSegments(segments: readonly Segment[], target: HostPat
   return size;
 }
 
-async function writeFully(
-  output: Awaited<ReturnType<typeof open>>,
-  data: Buffer,
-  position: number,
-): Promise<void> {
+/** Writes files one after the other into a new file, as boot loaders do with several initrds. */
+export async function joinFiles(files: readonly HostPath[], target: HostPath): Promise<void> {
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
+  const { offsets } = layOut(sizes);
+  await using output = await open(target, 'wx', 0o600);
+  for (const [index, file] of files.entries()) await copyTo(output, file, offsets[index] ?? 0);
+}
+
+/** Returns the SHA-256 of what it has copied. */
+async function copyTo(output: FileHandle, file: HostPath, offset: number): Promise<string> {
+  await using input = await open(file, 'r');
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  for (let position = offset; ;) {
+    const { bytesRead } = await input.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, bytesRead));
+    await writeFully(output, buffer.subarray(0, bytesRead), position);
+    position += bytesRead;
+  }
+}
+
+async function writeFully(output: FileHandle, data: Buffer, position: number): Promise<void> {
   for (let done = 0; done < data.length;) {
     const { bytesWritten } = await output.write(data, done, data.length - done, position + done);
     done += bytesWritten;

@@ -50,7 +50,7 @@ function inspected(data: Buffer, remembered: readonly KnownSegment[]): Inspectio
   const scan = scanInitrd(source);
   const archives = scan.segments.map((segment) => ({ ...segment, archive: source, start: segment.offset }));
   const report = reportOn({ segments: archives, [Symbol.dispose]: () => undefined }, scan.faults);
-  return inspect({ report, archives, known: recognize(source, scan.segments, remembered) });
+  return inspect({ initrd: source, report, archives, known: recognize(source, scan.segments, remembered) });
 }
 
 describe('inspect', () => {
@@ -126,6 +126,7 @@ describe('inspect', () => {
       'f',
       `  part  offset  packed     size  unpacked  paths`,
       expect.stringMatching(/^ {2}base {7}0 {4}none +[\d.]+ KiB +[\d.]+ KiB {6}7$/),
+      `  measured into PCR 9: ${sha256(data)}`,
       '',
       'kernel modules: 1',
       '  0 B  6.1/kernel/a.ko',
