@@ -92,8 +92,8 @@ mkfs.erofs -U ${rootUuid} "$(disk first)" /mnt/root; umount /mnt`,
     commandLine: [`root=UUID=${rootUuid}`, 'rootfstype=erofs', 'systemd.volatile=overlay'],
     fstype: 'overlay',
     stack: [],
-    ask: 'lsblk -rno TYPE,FSTYPE',
-    more: /\brom erofs\b/,
+    ask: 'ls /sys/fs/erofs',
+    more: /\bsr0\b/,
   },
 ];
 

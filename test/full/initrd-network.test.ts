@@ -59,7 +59,7 @@ echo serving; sleep 3600`,
     fstype: 'ext4',
     stack: ['disk'],
     ask: 'findmnt -no SOURCE /',
-    more: /nvme0n1/,
+    more: /nvme\d+n1/,
   },
   {
     name: 'NFS',

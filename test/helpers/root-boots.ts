@@ -124,8 +124,12 @@ export async function bootWithHelp(
   const machine = await withFacts({ ...prepared.machine, ports: [reportPort] }, directory, boot.ask);
   await using guest = await startConsoleGuest(machine, hostPath(join(directory, 'console.log')), site.host);
   await help(guest);
-  await until(() => hasFacts(directory), bootSeconds * 1000).catch(async () => {
-    throw new Error(`the root did not come up:\n${(await guest.console()).slice(-4000)}`);
+  const isUp = async (): Promise<boolean> => {
+    if ((await guest.console()).includes('the root account is locked')) throw new Error('it has given up');
+    return hasFacts(directory);
+  };
+  await until(isUp, bootSeconds * 1000).catch(async (cause: unknown) => {
+    throw new Error(`the root did not come up:\n${(await guest.console()).slice(-4000)}`, { cause });
   });
   return await readFacts(directory);
 }
