@@ -37,8 +37,13 @@ export function treePath(path: string): TreePath {
 
 /** Marks a digest. @throws Error (internal) when it is not 64 hexadecimal digits. */
 export function sha256Digest(text: string): Sha256 {
-  if (!/^[0-9a-f]{64}$/.test(text)) throw new Error(`internal: not a sha256 digest: ${text}`);
-  return text as Sha256;
+  if (!isSha256(text)) throw new Error(`internal: not a sha256 digest: ${text}`);
+  return text;
+}
+
+/** True for what sha256Digest() takes. */
+export function isSha256(value: unknown): value is Sha256 {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 }
 
 export function stepId(text: string): StepId {

@@ -60,6 +60,13 @@ export function amended(
   return new MkimgError(error.code, error.message, Object.fromEntries(given));
 }
 
+/** True for errors that say that a disk is full: programs do so in their own words. */
+export function isOfFullDisk({ code, tail }: MkimgError): boolean {
+  return code === 'disk-full' || tail.some((line) => fullDiskWords.test(line));
+}
+
+const fullDiskWords = /No space left on device|Disk quota exceeded/;
+
 /** The configuration has faults; carries all of them. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';

@@ -1,3 +1,4 @@
+import { withCache } from './initrd/cache-place.ts';
 import { runCheck } from './initrd/check.ts';
 import { runHook } from './initrd/kernel-install.ts';
 import { productOf } from './initrd/products.ts';
@@ -67,11 +68,15 @@ async function runInitrd(context: VerbContext): Promise<number> {
 }
 
 /** undefined where that takes a namespace, which this process is not in. */
-async function carryOut(order: InitrdOrder, context: VerbContext): Promise<number | undefined> {
-  const obtained = await obtainSegments(order.request, context);
-  if (obtained === undefined) return undefined;
-  const product = await productOf(order, obtained.segments, context);
-  await publishProduct(product, order.request.cache, context);
-  await rememberStanding({ order }, order.request, obtained.segments);
-  return 0;
+function carryOut(order: InitrdOrder, context: VerbContext): Promise<number | undefined> {
+  return withCache(order.request, context, async (place) => {
+    const { request } = place;
+    const obtained = await obtainSegments(request, context);
+    if (obtained === undefined) return undefined;
+    const product = await productOf({ ...order, request }, obtained.segments, context);
+    await publishProduct(product, request.cache, context);
+    if (!place.isTemporary)
+      await rememberStanding({ way: { order }, request, segments: obtained.segments }, context);
+    return 0;
+  });
 }

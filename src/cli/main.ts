@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './lost-directory.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
 import { Resources } from '../base/disposal.ts';

@@ -1,13 +1,11 @@
 import { statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { amended, isErrno, MkimgError } from '../base/errors.ts';
+import { amended, isErrno, isOfFullDisk, MkimgError } from '../base/errors.ts';
 import { shellCommand } from '../sandbox/text.ts';
 import type { HostPath } from '../base/brand.ts';
 import type { Step } from '../plan/step.ts';
 import type { Stage } from './staging.ts';
 import type { Store } from './store.ts';
-
-const message = /No space left on device|Disk quota exceeded/;
 
 /**
  * Turns "no space left" of our own writes and of tools into one error that says which file system is full. Other errors
@@ -16,10 +14,7 @@ const message = /No space left on device|Disk quota exceeded/;
  */
 export async function explainFault(error: unknown, ...directories: readonly HostPath[]): Promise<unknown> {
   const ours = isErrno(error, 'ENOSPC', 'EDQUOT');
-  const tools =
-    error instanceof MkimgError &&
-    error.code !== 'disk-full' &&
-    error.tail.some((line) => message.test(line));
+  const tools = error instanceof MkimgError && error.code !== 'disk-full' && isOfFullDisk(error);
   if (!ours && !tools) return error;
   const places = await Promise.all([...directories, '/var/tmp', '/tmp'].map(freeSpace));
   const fullest = places.reduce((least, place) => (place.free < least.free ? place : least));

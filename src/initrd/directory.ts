@@ -12,17 +12,19 @@ import { treeAt } from '../sandbox/tree.ts';
 import type { ProgramScope } from './archive.ts';
 import { eachArchive } from './archive.ts';
 import type { Segment } from './segment-cache.ts';
+import { requireSound } from './segment-cache.ts';
 
-/** Unpacks segments, one over the other, into a new directory. Owners are kept where this process may give files away. */
+/** Unpacks segments, one over the other, into a new directory; `cache` takes what is needed meanwhile. Owners are kept where this process may give files away. */
 export async function writeDirectory(
   segments: readonly Segment[],
   target: HostPath,
-  scope: ProgramScope,
+  { cache, scope }: { readonly cache: HostPath; readonly scope: ProgramScope },
 ): Promise<void> {
   await mkdir(target);
-  for (const { path } of segments) {
-    await using scratch = await temporaryDirectory(join(path, '../..'), '.unpacked-');
-    await eachArchive(path, { scratch: scratch.path, scope }, async (source, start) => {
+  await using scratch = await temporaryDirectory(cache, '.unpacked-');
+  for (const segment of segments) {
+    await requireSound(segment);
+    await eachArchive(segment.path, { scratch: scratch.path, scope }, async (source, start) => {
       for (const member of readNewc(source, start, 'kernel'))
         await writeMember(treeAt(target), source, member);
     });

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open, stat } from 'node:fs/promises';
 import type { HostPath } from '../base/brand.ts';
-import { MkimgError } from '../base/errors.ts';
 import { paddingOf } from '../formats/newc.ts';
 import type { Segment } from './segment-cache.ts';
+import { damagedSegment } from './segment-cache.ts';
 
 /** Where an uncompressed archive may begin, after a compressed one too (init/initramfs.c). */
 const alignment = 4;
@@ -33,9 +33,7 @@ export async function joinSegments(segments: readonly Segment[], target: HostPat
   await using output = await open(target, 'wx', 0o600);
   for (const [index, segment] of segments.entries()) {
     if ((await copyTo(output, segment.path, offsets[index] ?? 0)) !== segment.sha256)
-      throw new MkimgError('bad-segment', `The cached segment ${segment.path} is damaged.`, {
-        hint: 'Run mkimg initrd again: it makes a damaged segment anew.',
-      });
+      throw damagedSegment(segment.path);
   }
   await output.sync();
   return size;

@@ -6,15 +6,19 @@ import { modifiedAt, namesIn } from '../base/files.ts';
 
 /** Prefix of directories that exist only while something is made. */
 const temporaryPrefix = '.';
+/** What writeFileAtomically() calls a file that is not whole yet. */
+const halfWritten = /\.[0-9a-f]{12}\.tmp$/;
 const day = 24 * 60 * 60 * 1000;
 /** Days that a segment or a record is kept which nothing refers to. */
 const keptDays = 30;
 
 /** Removes what processes left that were killed. Only for whoever holds the lock of the cache. */
 export async function clearRemains(cache: HostPath): Promise<void> {
-  for (const directory of [cache, join(cache, 'segments')]) {
+  for (const directory of ['', 'segments', 'records', 'standing', 'modules'].map((name) =>
+    join(cache, name),
+  )) {
     for (const name of await namesIn(directory)) {
-      if (!name.startsWith(temporaryPrefix)) continue;
+      if (!name.startsWith(temporaryPrefix) && !halfWritten.test(name)) continue;
       await rm(join(directory, name), { recursive: true, force: true });
     }
   }

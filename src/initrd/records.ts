@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
-import { hostPath, sha256Digest } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { digestJson, isObject } from '../base/canonical.ts';
 import { isErrno } from '../base/errors.ts';
 import { makeDirectory, writeCacheFile } from '../base/files.ts';
 import type { Segment, SegmentRole } from './segment-cache.ts';
-import { outlineOf, segmentRoles } from './segment-cache.ts';
+import { storedSegment } from './segment-cache.ts';
 import type { Sightings } from './sightings.ts';
 import { glance, isSameSight, look } from './sightings.ts';
 
@@ -34,7 +34,7 @@ export interface SegmentRecord extends RecordedSegment {
   readonly watched: readonly string[];
 }
 
-const format = 1;
+const format = 2;
 
 function recordPath(directory: HostPath, role: SegmentRole, identity: RecordIdentity): string {
   return join(directory, 'records', `${role}-${digestJson({ format, ...identity })}.json`);
@@ -51,7 +51,7 @@ export function recallSegment(
   const now = look(record.watched);
   if (now === undefined || !isSameSight(record.sightings, now)) return undefined;
   const { segment, notes } = record;
-  if (segment !== undefined && !isSameSight(record.file, glance([segment.path]))) return undefined;
+  if (segment !== undefined && !isSameSight(record.file, glanceAt(segment))) return undefined;
   return { segment, notes };
 }
 
@@ -69,14 +69,19 @@ export async function rememberSegment(
   await makeDirectory(join(directory, 'records'), 0o700);
   const text = JSON.stringify({
     ...{ watched, sightings: before, notes },
-    ...(segment && { segment: withoutContent(segment), file: glance([segment.path]) }),
+    ...(segment && { segment: withoutContent(segment), file: glanceAt(segment) }),
   });
   await writeCacheFile(recordPath(directory, role, identity), `${text}\n`, 0o600);
 }
 
+function glanceAt({ path, outline }: Segment): Sightings {
+  return glance([path, outline]);
+}
+
 /** The content stands in the manifest; thousands of lines of it would have to be read each time. */
-function withoutContent({ role, key, path, bytes, sha256 }: Segment): Omit<Segment, 'content' | 'outline'> {
-  return { role, key, path, bytes, sha256 };
+function withoutContent(segment: Segment): Omit<Segment, 'content' | 'outline'> {
+  const { role, key, path, bytes, sha256, outlineSha256 } = segment;
+  return { role, key, path, bytes, sha256, outlineSha256 };
 }
 
 interface StoredRecord extends RecordedSegment {
@@ -90,8 +95,9 @@ function readRecord(path: string): StoredRecord | undefined {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (!isObject(value) || !Array.isArray(value['watched']) || !isObject(value['sightings']))
       return undefined;
-    const segment = isObject(value['segment']) ? storedSegment(value['segment']) : undefined;
-    if (segment === 'damaged') return undefined;
+    const stored = value['segment'];
+    const segment = isObject(stored) ? recordedSegment(stored) : undefined;
+    if (stored !== undefined && segment === undefined) return undefined;
     return {
       watched: value['watched'].filter((entry) => typeof entry === 'string'),
       sightings: value['sightings'] as Sightings,
@@ -105,13 +111,9 @@ function readRecord(path: string): StoredRecord | undefined {
   }
 }
 
-function storedSegment(value: Readonly<Record<string, unknown>>): Segment | 'damaged' {
-  const { role, key, path, bytes, sha256 } = value;
-  const known = segmentRoles.find((candidate) => candidate === role);
-  if (known === undefined || typeof bytes !== 'number') return 'damaged';
-  if (typeof path !== 'string' || typeof key !== 'string' || typeof sha256 !== 'string') return 'damaged';
-  return {
-    ...{ role: known, key: sha256Digest(key), path: hostPath(path) },
-    ...{ bytes, sha256: sha256Digest(sha256), content: null, outline: outlineOf(path) },
-  };
+function recordedSegment(value: Readonly<Record<string, unknown>>): Segment | undefined {
+  const { path } = value;
+  return typeof path === 'string' && path.startsWith('/')
+    ? storedSegment(value, hostPath(path), null)
+    : undefined;
 }

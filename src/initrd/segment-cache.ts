@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, Sha256 } from '../base/brand.ts';
-import { hostPath, sha256Digest } from '../base/brand.ts';
+import { hostPath, isSha256, sha256Digest } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { canonicalJson, isObject } from '../base/canonical.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
-import { makeDirectory, namesIn, readTextIfExists, syncDirectory } from '../base/files.ts';
+import { isDirectory, makeDirectory, namesIn, readTextIfExists, syncDirectory } from '../base/files.ts';
 import { temporaryDirectory } from '../base/temporary.ts';
 
 /** The parts of an initrd in the order in which the kernel reads them. */
@@ -25,6 +25,7 @@ export interface Segment {
   readonly content: Json;
   /** An archive of the same members without their data, by which segments are checked against each other. */
   readonly outline: HostPath;
+  readonly outlineSha256: Sha256;
 }
 
 export interface SegmentDraft {
@@ -63,7 +64,7 @@ export async function knownSegments(directory: HostPath): Promise<readonly Known
   for (const name of await namesIn(root)) {
     const text = await readTextIfExists(join(root, name, manifestName));
     const segment =
-      text === undefined ? undefined : parseManifest(text, hostPath(join(root, name, fileName)));
+      text === undefined ? undefined : parseManifest(text, segmentFile(hostPath(join(root, name))));
     if (segment !== undefined) known.push(segment);
   }
   return known;
@@ -75,21 +76,15 @@ function segmentRoot(directory: HostPath): HostPath {
 
 /**
  * Opens the segments below a directory, which is made. It is closed to other users: segments may hold keys of disks.
- * @throws MkimgError `cache-not-writable`
+ * @param onDamage is told of a segment that is not what it was, and is therefore made again
  */
-export async function openSegmentCache(directory: HostPath): Promise<SegmentCache> {
+export async function openSegmentCache(
+  directory: HostPath,
+  onDamage: (segment: Pick<Segment, 'role' | 'path'>) => void,
+): Promise<SegmentCache> {
   const root = segmentRoot(directory);
-  try {
-    await makeDirectory(directory, 0o700);
-    await makeDirectory(root, 0o700);
-  } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT')) throw error;
-    throw new MkimgError('cache-not-writable', `Cannot write to the cache directory ${directory}`, {
-      hint: 'Name a directory of yours with CacheDirectory= or $XDG_CACHE_HOME.',
-      class: 'usage',
-      cause: error,
-    });
-  }
+  await makeDirectory(directory, 0o700);
+  await makeDirectory(root, 0o700);
   return {
     obtain: async (draft) => {
       const known = await findSegment(directory, draft);
@@ -97,11 +92,52 @@ export async function openSegmentCache(directory: HostPath): Promise<SegmentCach
         await noteUse(known.path);
         return known;
       }
+      const entry = entryDirectory(root, draft.role, draft.key);
+      if (await isDirectory(entry)) onDamage({ role: draft.role, path: segmentFile(entry) });
       return makeSegment(root, draft);
     },
   };
 }
 
+/**
+ * Makes sure that a segment is still what it was when it was made; its size and times do not tell of a bit that the disk
+ * lost.
+ * @throws MkimgError `bad-segment`, with the file of the segment as its item
+ */
+export async function requireSound(segment: Segment): Promise<void> {
+  await requireDigest(segment.path, segment.sha256, segment);
+  await requireSoundOutline(segment);
+}
+
+/** The same of the outline alone. */
+export async function requireSoundOutline(segment: Segment): Promise<void> {
+  await requireDigest(segment.outline, segment.outlineSha256, segment);
+}
+
+async function requireDigest(file: HostPath, digest: Sha256, { path }: Segment): Promise<void> {
+  try {
+    if ((await fileSha256(file)) === digest) return;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EIO')) throw error;
+  }
+  throw damagedSegment(path);
+}
+
+/** The error of a segment that is not what it was. */
+export function damagedSegment(path: HostPath): MkimgError {
+  return new MkimgError('bad-segment', `The cached part ${path} is damaged.`, {
+    hint: 'It was made again and is damaged already: check the disk.',
+    items: [path],
+  });
+}
+
+/** Removes a segment from the cache, by its file. */
+export async function discardSegment(path: HostPath): Promise<void> {
+  await rm(join(path, '..'), { recursive: true, force: true });
+}
+
+/** Of manifests. */
+const format = 2;
 const fileName = 'initrd';
 const manifestName = 'manifest.json';
 const outlineName = 'outline.cpio';
@@ -111,6 +147,10 @@ export function outlineOf(segmentFile: string): HostPath {
   return hostPath(join(segmentFile, '..', outlineName));
 }
 
+function segmentFile(entry: HostPath): HostPath {
+  return hostPath(join(entry, fileName));
+}
+
 function entryDirectory(root: HostPath, role: SegmentRole, key: Sha256): HostPath {
   return hostPath(join(root, `${role}-${key}`));
 }
@@ -118,14 +158,17 @@ function entryDirectory(root: HostPath, role: SegmentRole, key: Sha256): HostPat
 async function makeSegment(root: HostPath, draft: SegmentDraft): Promise<Segment> {
   const { role, key } = draft;
   await using stage = await temporaryDirectory(root, '.new-');
-  const entry = join(stage.path, 'entry');
+  const entry = hostPath(join(stage.path, 'entry'));
   await mkdir(entry, 0o700);
-  const file = hostPath(join(entry, fileName));
-  const content = await draft.write({ file, outline: outlineOf(file) });
+  const file = segmentFile(entry);
+  const outline = outlineOf(file);
+  const content = await draft.write({ file, outline });
   await chmod(file, 0o600);
   await syncFile(file);
-  const { size } = await stat(file);
-  const made = { format: 1, role, key, bytes: size, sha256: await fileSha256(file), content };
+  const made = {
+    ...{ format, role, key, bytes: (await stat(file)).size, content },
+    ...{ sha256: await fileSha256(file), outlineSha256: await fileSha256(outline) },
+  };
   const manifest = hostPath(join(entry, manifestName));
   await writeSynced(manifest, `${canonicalJson(made)}\n`);
   const target = entryDirectory(root, role, key);
@@ -155,13 +198,15 @@ async function replaceDirectory(source: string, target: HostPath): Promise<void>
 }
 
 async function readSegment(directory: HostPath): Promise<Segment | undefined> {
-  const path = hostPath(join(directory, fileName));
+  const path = segmentFile(directory);
   try {
     const segment = parseManifest(await readFile(join(directory, manifestName), 'utf8'), path);
     if (segment === undefined || (await stat(path)).size !== segment.bytes) return undefined;
-    return (await fileSha256(path)) === segment.sha256 ? segment : undefined;
+    await requireSound(segment);
+    return segment;
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    const isDamaged = error instanceof MkimgError && error.code === 'bad-segment';
+    if (isDamaged || isErrno(error, 'ENOENT', 'ENOTDIR', 'EIO')) return undefined;
     throw error;
   }
 }
@@ -169,21 +214,25 @@ async function readSegment(directory: HostPath): Promise<Segment | undefined> {
 function parseManifest(text: string, path: HostPath): Segment | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    if (!isObject(value) || value['format'] !== 1) return undefined;
-    const { role, key, bytes, sha256, content } = value;
-    const known = segmentRoles.find((candidate) => candidate === role);
-    if (known === undefined || typeof key !== 'string' || typeof sha256 !== 'string') return undefined;
-    if (typeof bytes !== 'number') return undefined;
-    return {
-      ...{ role: known, key: sha256Digest(key), path, bytes, sha256: sha256Digest(sha256) },
-      content: content as Json,
-      outline: outlineOf(path),
-    };
+    if (!isObject(value) || value['format'] !== format) return undefined;
+    return storedSegment(value, path, value['content'] as Json);
   } catch (error) {
-    // A manifest that was damaged, be it in its syntax or in its digests, counts as none.
-    if (error instanceof Error && !isErrno(error)) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/** A segment from plain JSON; undefined for what is not of its form, as a damaged file may be. */
+export function storedSegment(
+  value: Readonly<Record<string, unknown>>,
+  path: HostPath,
+  content: Json,
+): Segment | undefined {
+  const { role, key, bytes, sha256, outlineSha256 } = value;
+  const known = segmentRoles.find((candidate) => candidate === role);
+  if (known === undefined || typeof bytes !== 'number') return undefined;
+  if (!isSha256(key) || !isSha256(sha256) || !isSha256(outlineSha256)) return undefined;
+  return { role: known, key, path, bytes, sha256, content, outline: outlineOf(path), outlineSha256 };
 }
 
 const day = 24 * 60 * 60 * 1000;

@@ -12,9 +12,19 @@ export async function requireSpace(directory: string, bytes: number): Promise<vo
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
   if (free >= bytes + margin) return;
-  throw new MkimgError(
+  throw noSpace(directory, free, bytes + margin);
+}
+
+/** The error of a disk that turned out to be full in the middle of writing, after what was written is removed. */
+export async function fullDisk(directory: string, bytes: number): Promise<MkimgError> {
+  const { bavail, bsize } = await statfs(directory);
+  return noSpace(directory, bavail * bsize, bytes);
+}
+
+function noSpace(directory: string, free: number, bytes: number): MkimgError {
+  return new MkimgError(
     'disk-full',
-    `The file system of ${directory} has ${mebibytes(free)} free, and ${mebibytes(bytes + margin)} are needed`,
+    `The file system of ${directory} has ${mebibytes(free)} free, and ${mebibytes(bytes)} are needed`,
     { hint: 'Remove kernels that are no longer needed. What is there was not changed.' },
   );
 }

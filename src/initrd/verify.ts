@@ -5,11 +5,12 @@ import type { InitrdFault } from '../formats/initrd.ts';
 import { readContents } from './contents.ts';
 import { layOut } from './join.ts';
 import type { Segment } from './segment-cache.ts';
+import { requireSoundOutline } from './segment-cache.ts';
 
 /**
  * Follows the kernel through the outlines of all segments: a segment alone may be sound and still spoil what an earlier one
  * put there.
- * @throws MkimgError `bad-initrd` when a kernel would not start from them
+ * @throws MkimgError `bad-initrd` when a kernel would not start from them; `bad-segment`
  */
 export async function verifySegments(segments: readonly Segment[]): Promise<void> {
   const faults = await segmentFaults(segments);
@@ -24,6 +25,7 @@ export async function verifySegments(segments: readonly Segment[]): Promise<void
 async function segmentFaults(segments: readonly Segment[]): Promise<readonly InitrdFault[]> {
   await using opened = new Resources();
   const { offsets } = layOut(segments.map(({ bytes }) => bytes));
+  for (const segment of segments) await requireSoundOutline(segment);
   const unpacked = segments.map(({ role, bytes, outline }, index) => {
     const archive = openSource(outline);
     opened.use(archive);

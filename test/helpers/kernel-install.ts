@@ -1,8 +1,9 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { runProgram } from '../../src/sandbox/process.ts';
 import { silentEvents } from '../../src/base/events.ts';
 import { hostPath } from '../../src/base/brand.ts';
+import { cacheDirectory } from '../../src/engine/layout.ts';
 import { mkimg, mkimgProgram } from './cli.ts';
 
 /** The plugin as it is installed. */
@@ -63,6 +64,8 @@ export interface HookMachine {
   readonly configuration: string;
   readonly cache: string;
   readonly extraEnvironment?: Readonly<Record<string, string>>;
+  /** POSIX sh that runs before, in a mount namespace of its own. */
+  readonly setup?: string;
 }
 
 const machineId = '3e0484f3634a418b8e6a39e8828b03e3';
@@ -91,6 +94,7 @@ export async function kernelInstall(machine: HookMachine, argv: readonly string[
   const plugins = join(root, 'usr/lib/kernel/install.d');
   return run(
     [
+      ...namespace(machine),
       join(root, 'usr/lib64/ld-linux-x86-64.so.2'),
       ...['--library-path', libraries.join(':'), join(root, 'usr/bin/kernel-install'), ...argv],
     ],
@@ -115,19 +119,33 @@ export async function runPlugin(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<HookRun> {
-  return run([plugin, ...argv], { ...pluginEnvironment(machine), ...environment });
+  return run([...namespace(machine), plugin, ...argv], { ...pluginEnvironment(machine), ...environment });
 }
 
-async function run(
-  argv: readonly [string, ...string[]],
-  env: Readonly<Record<string, string>>,
-): Promise<HookRun> {
+function namespace({ setup }: HookMachine): readonly string[] {
+  return setup === undefined ? [] : ['unshare', '--mount', 'sh', '-euc', `${setup}\n"$@"`, 'sh'];
+}
+
+async function run(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<HookRun> {
+  const [program = '', ...rest] = argv;
   const { exitCode, signal, stdout, tail } = await runProgram({
-    argv,
+    argv: [program, ...rest],
     env,
     workingDirectory: hostPath('/'),
     stdout: 'capture',
     events: silentEvents,
   });
   return { code: exitCode ?? 128, stderr: [stdout, ...tail, signal ?? ''].join('\n') };
+}
+
+/**
+ * A cache of its own for initrds, below a directory, on top of everybody's: results of steps are shared with other tests,
+ * segments and records are not.
+ */
+export async function ownInitrdCache(directory: string): Promise<string> {
+  const shared = cacheDirectory({ setting: undefined, environment: process.env, uid: 0 });
+  await mkdir(directory);
+  for (const name of ['store', 'packages', 'metadata', 'state'])
+    await symlink(join(shared, name), join(directory, name));
+  return directory;
 }

@@ -1,15 +1,5 @@
 import { spawn } from 'node:child_process';
-import {
-  mkdir,
-  readdir,
-  readFile,
-  readlink,
-  rm,
-  symlink,
-  truncate,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,17 +7,21 @@ import { sha256 } from '../../src/base/canonical.ts';
 import { silentEvents } from '../../src/base/events.ts';
 import type { TemporaryDirectory } from '../../src/base/temporary.ts';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
-import { cacheDirectory } from '../../src/engine/layout.ts';
 import { runProgram } from '../../src/sandbox/process.ts';
 import { mkimg, mkimgProgram } from '../helpers/cli.ts';
 import type { HookMachine, System } from '../helpers/kernel-install.ts';
-import { buildSystem, configure, kernelInstall, plugin, runPlugin } from '../helpers/kernel-install.ts';
+import {
+  buildSystem,
+  configure,
+  kernelInstall,
+  ownInitrdCache,
+  plugin,
+  runPlugin,
+} from '../helpers/kernel-install.ts';
 
 let scratch: TemporaryDirectory;
 let system: System;
 let machine: HookMachine;
-/** What everybody's cache would be, with segments of its own. */
-const sharedCache = cacheDirectory({ setting: undefined, environment: process.env, uid: 0 });
 
 beforeAll(async () => {
   scratch = await temporaryDirectory('/var/tmp', 'test-initrd-');
@@ -49,13 +43,8 @@ afterAll(async () => {
   await scratch[Symbol.asyncDispose]();
 });
 
-/** Results of steps are shared with other tests; segments and records are not. */
-async function cacheWithOwnSegments(name: string): Promise<string> {
-  const directory = join(scratch.path, name);
-  await mkdir(directory);
-  for (const shared of ['store', 'packages', 'metadata', 'state'])
-    await symlink(join(sharedCache, shared), join(directory, shared));
-  return directory;
+function cacheWithOwnSegments(name: string): Promise<string> {
+  return ownInitrdCache(join(scratch.path, name));
 }
 
 async function makeInitrd(

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { lstat, rename, rm, stat, symlink } from 'node:fs/promises';
+import { copyFile, lstat, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
@@ -9,6 +9,7 @@ import type { HookCall, HookTask } from '../../initrd/kernel-install.ts';
 import { hookCall, hookTask, stagedNames } from '../../initrd/kernel-install.ts';
 import { holdsSecrets } from '../../initrd/host-files.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
+import { requireSound } from '../../initrd/segment-cache.ts';
 import { requireSpace } from '../../initrd/space.ts';
 import { verifySegments } from '../../initrd/verify.ts';
 import { reenter } from '../session/command-line.ts';
@@ -18,6 +19,9 @@ import { initrdFile, placeProduct, publishProduct, removeProduct } from './publi
 import { kernelInstallCommand, rememberStanding } from './refresh.ts';
 import type { InitrdRequest } from './request.ts';
 import { initrdOrder } from './request.ts';
+import { lockCache } from './cache-lock.ts';
+import type { CachePlace } from './cache-place.ts';
+import { withCache } from './cache-place.ts';
 import { obtainSegments } from './segments.ts';
 
 /** `mkimg initrd kernel-install -- add VERSION DIRECTORY KERNEL...`: what the plugin of kernel-install(8) runs. */
@@ -46,29 +50,35 @@ interface Addition {
 }
 
 async function addKernel(addition: Addition, context: VerbContext): Promise<number> {
-  const { call, request } = addition;
-  const obtained = await obtainSegments(request, context);
-  if (obtained === undefined) return reenter(context);
-  const { segments } = obtained;
-  warnOfSecrets(segments, call, context);
-  await carryOut(addition, segments, context);
-  if (call.image !== undefined) {
-    const kernelInstall = kernelInstallCommand(call.kernelVersion, call.image);
-    await rememberStanding({ kernelInstall }, request, segments);
-  }
-  return 0;
+  const { call } = addition;
+  const done = await withCache(addition.request, context, async (place) => {
+    const { request } = place;
+    const obtained = await obtainSegments(request, context);
+    if (obtained === undefined) return undefined;
+    const { segments } = obtained;
+    warnOfSecrets(segments, call, context);
+    await carryOut({ ...addition, place }, segments, context);
+    if (call.image !== undefined && !place.isTemporary) {
+      const kernelInstall = kernelInstallCommand(call.kernelVersion, call.image);
+      await rememberStanding({ way: { kernelInstall }, request, segments }, context);
+    }
+    return 0;
+  });
+  return done ?? reenter(context);
 }
 
 async function carryOut(
-  { call, task, request }: Addition,
+  { call, task, place }: Omit<Addition, 'request'> & { readonly place: CachePlace },
   segments: readonly Segment[],
   context: VerbContext,
 ): Promise<void> {
+  const { request } = place;
   switch (task.kind) {
     case 'stage':
       await requireBootSpace(call, segments);
+      for (const segment of segments) await requireSound(segment);
       await verifySegments(segments);
-      return stageSegments(segments, task.directory);
+      return stageSegments(segments, task.directory, place);
     case 'initrd':
       return publishProduct(initrdFile(segments, task.path), request.cache, context);
     case 'uki': {
@@ -80,8 +90,11 @@ async function carryOut(
         ...(configuration === undefined ? {} : { configuration: hostPath(configuration) }),
       });
       if (call.stagingArea === undefined) return publishProduct(product, cache, context);
-      await requireSpace(await existing(call.bootRoot), product.bytes);
-      return placeProduct(product);
+      await requireSpace(await existing(call.bootRoot), product.bytes - (await sizeOf(ukiEntry(call))));
+      // Whoever holds the lock clears away what others would be making in the cache.
+      await using _lock = await lockCache(cache, context);
+      await placeProduct(product);
+      return;
     }
     default:
       return unreachable(task);
@@ -107,15 +120,24 @@ async function sizeOf(path: string): Promise<number> {
   return stats?.size ?? 0;
 }
 
+/** Where 90-uki-copy.install puts the unified kernel image; one that is there already is replaced. */
+function ukiEntry({ bootRoot, entryToken, kernelVersion }: HookCall): string {
+  return join(bootRoot, 'EFI/Linux', `${entryToken}-${kernelVersion}.efi`);
+}
+
 async function existing(directory: HostPath): Promise<HostPath> {
   return (await isDirectory(directory)) ? directory : hostPath('/');
 }
 
 /**
  * Links to the segments in the cache, which never change. Plugins that copy them follow links, and the staging area may be
- * on another file system.
+ * on another file system. What is in a cache that will not last is copied.
  */
-async function stageSegments(segments: readonly Segment[], directory: HostPath): Promise<void> {
+async function stageSegments(
+  segments: readonly Segment[],
+  directory: HostPath,
+  { isTemporary, request }: CachePlace,
+): Promise<void> {
   if (!(await isDirectory(directory)))
     throw new MkimgError('output-not-writable', `There is no staging area ${directory}`, {
       hint: 'kernel-install(8) makes it and sets KERNEL_INSTALL_STAGING_AREA.',
@@ -125,7 +147,8 @@ async function stageSegments(segments: readonly Segment[], directory: HostPath):
     const place = join(directory, stagedNames[role]);
     const temporary = `${place}.tmp`;
     await rm(temporary, { force: true });
-    await symlink(path, temporary);
+    if (isTemporary && path.startsWith(`${request.cache}/`)) await copyFile(path, temporary);
+    else await symlink(path, temporary);
     await rename(temporary, place);
   }
 }

@@ -11,6 +11,7 @@ import type { Segment } from '../../initrd/segment-cache.ts';
 import { findKernelImage, ukiFacts, writeUki } from '../../initrd/uki.ts';
 import { verifySegments } from '../../initrd/verify.ts';
 import type { VerbContext } from '../verb.ts';
+import { faultOfCache } from './cache-lock.ts';
 import type { Product } from './publish.ts';
 import { initrdFile, writeInitrd } from './publish.ts';
 import type { InitrdOrder } from './request.ts';
@@ -26,7 +27,7 @@ export async function productOf(
     case 'cpio':
       return initrdFile(segments, output);
     case 'directory':
-      return directoryProduct(segments, output, context);
+      return directoryProduct(order, segments, context);
     case 'uki': {
       const kernel = order.kernelImage ?? (await findKernelImage(request.root, request.kernelVersion));
       return ukiProduct({ ...request, kernel, segments, path: output });
@@ -36,14 +37,18 @@ export async function productOf(
   }
 }
 
-function directoryProduct(segments: readonly Segment[], path: HostPath, context: VerbContext): Product {
+function directoryProduct(
+  { output, request }: InitrdOrder,
+  segments: readonly Segment[],
+  context: VerbContext,
+): Product {
   return {
-    path,
+    path: output,
     identity: segments.map(({ sha256: digest }) => digest),
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     make: async (temporary) => {
       await verifySegments(segments);
-      await writeDirectory(segments, temporary, context);
+      await writeDirectory(segments, temporary, { cache: request.cache, scope: context });
     },
   };
 }
@@ -78,7 +83,11 @@ export async function ukiProduct(wish: UkiWish): Promise<Product> {
     make: async (temporary) => {
       await using scratch = await temporaryDirectory(wish.cache, '.uki-');
       const initrd = hostPath(join(scratch.path, 'initrd'));
-      await writeInitrd(segments, initrd);
+      try {
+        await writeInitrd(segments, initrd);
+      } catch (error) {
+        throw faultOfCache(error, wish.cache);
+      }
       await writeUki({ ...facts, kernel, kernelVersion, initrd }, temporary);
     },
   };

@@ -4,7 +4,7 @@ import { lstat, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
-import { digestJson } from '../../base/canonical.ts';
+import { digestJson, isObject } from '../../base/canonical.ts';
 import { isErrno, MkimgError } from '../../base/errors.ts';
 import { isDirectory, makeDirectory, namesIn, syncDirectory, writeCacheFile } from '../../base/files.ts';
 import { openSource } from '../../formats/bytes.ts';
@@ -13,7 +13,7 @@ import { joinSegments, layOut } from '../../initrd/join.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
 import { glance, isSameSight } from '../../initrd/sightings.ts';
 import type { Sightings } from '../../initrd/sightings.ts';
-import { requireSpace } from '../../initrd/space.ts';
+import { fullDisk, requireSpace } from '../../initrd/space.ts';
 import { verifySegments } from '../../initrd/verify.ts';
 import type { VerbContext } from '../verb.ts';
 import { lockCache } from './cache-lock.ts';
@@ -82,7 +82,9 @@ function isAsRecorded(file: string, { path, identity }: Pick<Product, 'path' | '
 
 function readRecord(file: string): ProductRecord | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ProductRecord;
+    const record: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const isRecord = isObject(record) && Array.isArray(record['identity']) && isObject(record['file']);
+    return isRecord ? (record as unknown as ProductRecord) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
@@ -100,7 +102,7 @@ async function clearTemporaries(path: HostPath): Promise<void> {
 }
 
 /** Makes a product in its place, at once or not at all. */
-export async function placeProduct({ path, make }: Product): Promise<void> {
+export async function placeProduct({ path, make, bytes }: Product): Promise<void> {
   const temporary = hostPath(`${path}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await make(temporary);
@@ -108,7 +110,7 @@ export async function placeProduct({ path, make }: Product): Promise<void> {
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    if (isErrno(error, 'ENOSPC', 'EDQUOT')) throw fullDisk(path);
+    if (isErrno(error, 'ENOSPC', 'EDQUOT')) throw await fullDisk(dirname(path), bytes);
     throw error;
   }
   await syncDirectory(dirname(path));
@@ -122,19 +124,18 @@ async function makeWay(path: HostPath, temporary: HostPath): Promise<void> {
   await rm(aside, { recursive: true });
 }
 
-function fullDisk(path: HostPath): MkimgError {
-  return new MkimgError('disk-full', `No space left on the file system of ${dirname(path)}`, {
-    hint: 'Remove kernels that are no longer needed. What is there was not changed.',
-  });
-}
-
 /** Removes what publishProduct() put there; what somebody else made stays. */
 export async function removeProduct(path: HostPath, cache: HostPath): Promise<void> {
   const record = recordOf(path, cache);
   const identity = readRecord(record)?.identity;
   if (identity === undefined || !isAsRecorded(record, { path, identity })) return;
   await rm(path, { recursive: true, force: true });
-  await rm(record, { force: true });
+  try {
+    await rm(record, { force: true });
+  } catch (error) {
+    // It says of a file that is not there how that looked.
+    if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
+  }
 }
 
 /** The initrd as one file. */

@@ -10,6 +10,7 @@ import { runAttached } from '../../sandbox/process.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
 import type { VerbContext } from '../verb.ts';
 import type { InitrdOrder, InitrdRequest } from './request.ts';
+import { lockCache } from './cache-lock.ts';
 import { initrdCache } from './request.ts';
 import { obtainSegments } from './segments.ts';
 
@@ -21,11 +22,15 @@ interface Standing {
   readonly way: { readonly order: InitrdOrder } | { readonly kernelInstall: readonly string[] };
 }
 
+/** What was made of which parts. */
+export interface MadeInitrd extends Pick<Standing, 'request' | 'way'> {
+  readonly segments: readonly Segment[];
+}
+
 /** Keeps what was made, for `mkimg initrd --refresh`. */
 export async function rememberStanding(
-  way: Standing['way'],
-  request: InitrdRequest,
-  segments: readonly Segment[],
+  { way, request, segments }: MadeInitrd,
+  context: Pick<VerbContext, 'events' | 'signal'>,
 ): Promise<void> {
   const directory = standingDirectory(request.cache);
   const place = 'order' in way ? way.order.output : ['kernel-install', request.kernelVersion];
@@ -33,6 +38,8 @@ export async function rememberStanding(
   const standing: Standing = { request, segments: segments.map(({ sha256 }) => sha256), way };
   const text = `${JSON.stringify(standing)}\n`;
   if (readText(file) === text) return;
+  // Whoever holds the lock clears away files that are half written.
+  await using _lock = await lockCache(request.cache, context);
   await makeDirectory(directory, 0o700);
   await writeCacheFile(file, text, 0o600);
 }
@@ -102,13 +109,24 @@ function readText(file: string): string | undefined {
 function parseStanding(text: string | undefined): Standing | undefined {
   try {
     const value: unknown = JSON.parse(text ?? 'null');
-    return isObject(value) && isObject(value['request']) && isObject(value['way'])
-      ? (value as unknown as Standing)
-      : undefined;
+    return isStanding(value) ? value : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/** A file that the disk damaged may say anything. */
+function isStanding(value: unknown): value is Standing {
+  if (!isObject(value) || !isObject(value['request']) || !isObject(value['way'])) return false;
+  const { root, kernelVersion, cache, assignments } = value['request'];
+  const { order, kernelInstall } = value['way'];
+  return (
+    [root, cache].every((path) => typeof path === 'string' && path.startsWith('/')) &&
+    typeof kernelVersion === 'string' &&
+    Array.isArray(assignments) &&
+    (isObject(order) ? typeof order['output'] === 'string' : Array.isArray(kernelInstall))
+  );
 }
 
 /** The command that makes kernel-install run its plugins again for a kernel. */

@@ -38,7 +38,7 @@ import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
 import { productVersion } from '../version.ts';
 import type { BaseSegment } from './base.ts';
-import { openLocked } from './cache-lock.ts';
+import { faultOfCache, openLocked } from './cache-lock.ts';
 import { makeBase, recallBase } from './base.ts';
 import { draftModules, watchedModuleFiles } from './modules-part.ts';
 import type { PartSettings } from './part-settings.ts';
@@ -71,11 +71,20 @@ interface Part {
 /**
  * Brings all parts up to date. A part of which nothing looks different is taken as it is; the base alone needs the engine.
  * @returns undefined where the base takes a namespace, which this process is not in
+ * @throws MkimgError `cache-not-writable`, `cache-full`
  */
 export async function obtainSegments(
   request: InitrdRequest,
   context: VerbContext,
 ): Promise<InitrdSegments | undefined> {
+  try {
+    return await obtainAll(request, context);
+  } catch (error) {
+    throw faultOfCache(error, request.cache);
+  }
+}
+
+async function obtainAll(request: InitrdRequest, context: VerbContext): Promise<InitrdSegments | undefined> {
   await using held = new Resources();
   let opened: Promise<SegmentCache> | undefined;
   const version = await productVersion();

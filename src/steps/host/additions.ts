@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
-import { MkimgError } from '../../base/errors.ts';
+import { isOfFullDisk, MkimgError } from '../../base/errors.ts';
 import { formatDpkgStatus } from '../../distro/dpkg-status.ts';
 import { consistentPackages } from '../../distro/host-closure.ts';
 import type { HostPackage } from '../../distro/host-packages.ts';
@@ -141,7 +141,8 @@ async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof MkimgError) return undefined;
+    // Without space nothing can be had, and leaving everything out would be no answer.
+    if (error instanceof MkimgError && !isOfFullDisk(error)) return undefined;
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath, sha256Digest } from '../../base/brand.ts';
 import { lstatIfExists } from '../../base/files.ts';
-import { MkimgError } from '../../base/errors.ts';
+import { isOfFullDisk, MkimgError } from '../../base/errors.ts';
 import type { HostPackage } from '../../distro/host-packages.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import type { HostPackages, HostPackageSource } from '../../plan/vocabulary.ts';
@@ -191,7 +191,7 @@ async function isFetched(
     );
     return 'yes';
   } catch (error) {
-    if (!(error instanceof MkimgError)) throw error;
+    if (!(error instanceof MkimgError) || isOfFullDisk(error)) throw error;
     return error.code === 'mirror-unreachable' ? 'unreachable' : 'no';
   }
 }

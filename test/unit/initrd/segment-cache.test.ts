@@ -1,4 +1,4 @@
-import { readdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../src/base/canonical.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
@@ -22,9 +22,10 @@ function counted(text: string): SegmentDraft & { readonly made: () => number } {
 
 async function withCache(
   use: (cache: SegmentCache, directory: Parameters<typeof openSegmentCache>[0]) => Promise<void>,
+  onDamage: Parameters<typeof openSegmentCache>[1] = () => undefined,
 ): Promise<void> {
   await using directory = await temporaryDirectory('/tmp', 'test-segments-');
-  await use(await openSegmentCache(directory.path), directory.path);
+  await use(await openSegmentCache(directory.path, onDamage), directory.path);
 }
 
 describe('segments', () => {
@@ -43,18 +44,27 @@ describe('segments', () => {
   it.each([
     ['another byte', (path: string) => writeFile(path, 'two')],
     ['fewer bytes', (path: string) => truncate(path, 1)],
+    ['no file', (path: string) => rm(path)],
     ['a broken manifest', (path: string) => writeFile(path.replace(/initrd$/, 'manifest.json'), '{')],
+    ['a manifest of nothing', (path: string) => writeFile(path.replace(/initrd$/, 'manifest.json'), 'null')],
+    ['a damaged outline', (path: string) => writeFile(path.replace(/initrd$/, 'outline.cpio'), 'x')],
+    ['no outline', (path: string) => rm(path.replace(/initrd$/, 'outline.cpio'))],
   ])('are made again when there is %s', async (_, damage) => {
-    await withCache(async (cache, directory) => {
-      const draft = counted('one');
-      const { path } = await cache.obtain(draft);
-      await damage(path);
-      expect(await findSegment(directory, draft)).toBeUndefined();
-      expect((await cache.obtain(draft)).path).toBe(path);
-      expect(draft.made()).toBe(2);
-      expect(await findSegment(directory, draft)).toBeDefined();
-      expect(await readdir(`${directory}/segments`)).toEqual([`host-${draft.key}`]);
-    });
+    const damaged: string[] = [];
+    await withCache(
+      async (cache, directory) => {
+        const draft = counted('one');
+        const { path } = await cache.obtain(draft);
+        await damage(path);
+        expect(await findSegment(directory, draft)).toBeUndefined();
+        expect((await cache.obtain(draft)).path).toBe(path);
+        expect(draft.made()).toBe(2);
+        expect(await findSegment(directory, draft)).toBeDefined();
+        expect(await readdir(`${directory}/segments`)).toEqual([`host-${draft.key}`]);
+        expect(damaged).toEqual([path]);
+      },
+      ({ path }) => damaged.push(path),
+    );
   });
 
   it('may be made by several at a time', async () => {
