@@ -89,7 +89,8 @@ tar -C /tmp -cf "$(disk key)" key`,
       script: `${cable}
 tar -C /tmp -xf "$(disk key)"
 while :; do
-  { sleep 10; echo secret; sleep 10; } | dbclient -y -y -t -i /tmp/key root@10.0.9.2 || sleep 2
+  # It wants a terminal of its own for the question.
+  { sleep 10; echo secret; sleep 10; } | script -qec 'dbclient -y -y -t -i /tmp/key root@10.0.9.2' /dev/null || sleep 2
 done`,
     },
     removed: ['key'],
