@@ -34,7 +34,7 @@ describe.concurrent('an initrd whose root does not come', () => {
 
   it('opens a shell with the tools of the profile rescue', async () => {
     await withoutRoot(ofImage('--initrd-profile=rescue'), gone, async (guest) => {
-      await guest.said('Press Enter for maintenance');
+      await guest.said('Press Enter for system maintenance');
       guest.type('\n');
       await guest.said(/# $/);
       const tools =
@@ -52,7 +52,7 @@ describe.concurrent('an initrd whose root does not come', () => {
 
   it('opens it at once where the kernel command line says so', async () => {
     await withoutRoot(ofImage('--initrd-profile=rescue'), ['rd.emergency'], async (guest) => {
-      await guest.said('Press Enter for maintenance');
+      await guest.said('Press Enter for system maintenance');
     });
   });
 });
