@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { Inspection } from '../../src/initrd/inspect.ts';
 import { findFirmware } from '../../src/qemu/firmware.ts';
 import { x86_64 } from '../../src/qemu/machines/x86-64.ts';
 import { ext4On, rootUuid } from '../helpers/boot-scripts.ts';
@@ -15,7 +16,10 @@ it('PCR 9 is what mkimg inspect says', async () => {
   const initrd = ofSystem(['--generic']);
   const { images } = suite.site();
   const inspected = await mkimg(['inspect', '--json', (await initrd(images)).initrd]);
-  const { measurement } = JSON.parse(inspected.stdout) as { measurement: string };
+  const { measurement, parts } = JSON.parse(inspected.stdout) as Inspection;
+  // All parts that there can be, but for files of the machine.
+  expect(parts.map(({ role }) => role)).toEqual(expect.arrayContaining(['microcode', 'base', 'modules']));
+  expect(parts[0]).toMatchObject({ role: 'microcode', encoding: 'none' });
   const firmware = await findFirmware(x86_64, await vmTools(), false);
   const { result, facts } = await bootRoot(
     {
