@@ -1,12 +1,12 @@
 // Puts mkimg's modules and those of its dependencies into one file, dist/cli/main.js. Finding and compiling some three
 // hundred files takes Node 0.3 s at each start, which is most of a build that is up to date.
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'rolldown';
 import { projectDirectory } from './setup.mjs';
 
 const file = join(projectDirectory, 'dist/cli/main.js');
-await build({
+const { output } = await build({
   input: join(projectDirectory, 'src/cli/main.ts'),
   platform: 'node',
   tsconfig: false,
@@ -17,3 +17,12 @@ await build({
   logLevel: 'warn',
 });
 chmodSync(file, 0o755);
+
+// Whose terms go with the file: names of npm packages, for scripts/package.mjs.
+const packages = output
+  .flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : []))
+  .flatMap((id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1] ?? []);
+writeFileSync(
+  join(projectDirectory, 'dist/cli/bundled-packages.json'),
+  JSON.stringify([...new Set(packages)].sort(), undefined, 2) + '\n',
+);

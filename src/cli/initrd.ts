@@ -1,6 +1,7 @@
 import { withCache } from './initrd/cache-place.ts';
 import { runCheck } from './initrd/check.ts';
 import { runHook } from './initrd/kernel-install.ts';
+import { runPostUpdate } from './initrd/post-update.ts';
 import { productOf } from './initrd/products.ts';
 import { publishProduct } from './initrd/publish.ts';
 import { refreshInitrds, rememberStanding } from './initrd/refresh.ts';
@@ -26,7 +27,9 @@ directory; \`--output\` says where, by default \`initrd\` in the working directo
 if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the plugin of kernel-install(8) runs.`,
   words: { usage: '[check FILE|kernel-install -- ARGUMENT...]', choices: ['check', hookWord] },
   answers: true,
-  isTerse: ({ words }) => words[0] === hookWord && !(Number(process.env['KERNEL_INSTALL_VERBOSE']) > 0),
+  isTerse: ({ words, options }) =>
+    options.extra['quiet'] !== undefined ||
+    (words[0] === hookWord && !(Number(process.env['KERNEL_INSTALL_VERBOSE']) > 0)),
   options: [
     {
       name: 'kernel-version',
@@ -46,6 +49,12 @@ if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the
       takesValue: false,
       summary: 'Make the initrds again that were made before, where something of theirs changed',
     },
+    {
+      name: 'post-update',
+      takesValue: false,
+      summary: 'Then run what is in /etc/initramfs/post-update.d, now and at each refresh',
+    },
+    { name: 'quiet', takesValue: false, summary: 'Only say what goes wrong' },
     {
       name: 'root',
       takesValue: true,
@@ -75,6 +84,7 @@ function carryOut(order: InitrdOrder, context: VerbContext): Promise<number | un
     if (obtained === undefined) return undefined;
     const product = await productOf({ ...order, request }, obtained.segments, context);
     await publishProduct(product, request.cache, context);
+    if (order.postUpdate) await runPostUpdate(order);
     if (!place.isTemporary)
       await rememberStanding({ way: { order }, request, segments: obtained.segments }, context);
     return 0;

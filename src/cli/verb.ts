@@ -65,7 +65,7 @@ export interface Verb {
   /** With --json it prints one JSON document, so that events go to standard error; other verbs print events only. */
   readonly answers?: boolean;
   /** Called so, it only says what went wrong; as hooks do that others call. */
-  readonly isTerse?: (call: Pick<VerbContext, 'words'>) => boolean;
+  readonly isTerse?: (call: Pick<VerbContext, 'words' | 'options'>) => boolean;
   /** Returns the exit code; throws ConfigurationError or MkimgError. */
   run(context: VerbContext): Promise<number>;
 }

@@ -88,7 +88,12 @@ export type HookTask =
   /** Leave the segments in the staging area for the plugins after this one. */
   | { readonly kind: 'stage'; readonly directory: HostPath }
   /** Make one file of the segments, where a boot loader looks for it. */
-  | { readonly kind: 'initrd'; readonly path: HostPath }
+  | {
+      readonly kind: 'initrd';
+      readonly path: HostPath;
+      /** It gets to the boot partition, too, by plugins after this one. */
+      readonly isStaged?: boolean;
+    }
   /** Make a unified kernel image. */
   | { readonly kind: 'uki'; readonly path: HostPath; readonly kernel: HostPath }
   /** Remove what `initrd` or `uki` made: nobody else does. */
@@ -100,13 +105,18 @@ export interface HookFacts {
   readonly hasEntryDirectory: boolean;
   /** The system is of Debian's family, where boot loaders look for `initrd.img-VERSION`. */
   readonly isDebian: boolean;
+  /** A later plugin stages /boot/initrd.img-VERSION, as Debian's 55-initrd.install does wherever that file is. */
+  readonly stagesPlainInitrd: boolean;
+  /** The kernel stands beside the plain initrd, or will: kernel-install is not what removes it. */
+  readonly keepsPlainKernel: boolean;
 }
 
 /** Decides what is asked for. A kernel that brings its own initrd, as a UKI does, needs none. */
 export function hookTask(call: HookCall, facts: HookFacts): HookTask {
   const makesUki = call.layout === 'uki' && call.ukiGenerator === generatorName;
   if (call.initrdGenerator !== generatorName && !makesUki) return nothing;
-  if (call.verb === 'remove') return { kind: 'remove', paths: leftBehind(call) };
+  if (call.verb === 'remove')
+    return facts.keepsPlainKernel ? nothing : { kind: 'remove', paths: leftBehind(call) };
   if (['uki', 'addon'].includes(call.imageType) || call.image === undefined) return nothing;
   if (makesUki) return { kind: 'uki', path: ukiPath(call), kernel: call.image };
   return call.initrds.length > 0 ? nothing : initrdTask(call, facts);
@@ -114,7 +124,11 @@ export function hookTask(call: HookCall, facts: HookFacts): HookTask {
 
 const nothing: HookTask = { kind: 'nothing' };
 
-function initrdTask(call: HookCall, { hasEntryDirectory, isDebian }: HookFacts): HookTask {
+function initrdTask(call: HookCall, facts: HookFacts): HookTask {
+  const { hasEntryDirectory, isDebian, stagesPlainInitrd } = facts;
+  // Segments of ours would stand beside that file in the entry, and what is in both would come from the wrong one.
+  if (stagesPlainInitrd && call.stagingArea !== undefined)
+    return { kind: 'initrd', path: debianInitrd(call.kernelVersion), isStaged: call.layout !== 'other' };
   if (call.layout === 'other') return { kind: 'initrd', path: plainPath(call, isDebian) };
   if (call.stagingArea !== undefined) return { kind: 'stage', directory: call.stagingArea };
   // Before there was a staging area, this is where the plugin that writes entries looks (90-loaderentry).
@@ -131,6 +145,11 @@ function ukiPath({ bootRoot, entryToken, kernelVersion, stagingArea }: HookCall)
 function plainPath({ bootRoot, kernelVersion }: HookCall, isDebian: boolean): HostPath {
   const name = isDebian ? `initrd.img-${kernelVersion}` : `initramfs-${kernelVersion}.img`;
   return hostPath(join(bootRoot, name));
+}
+
+/** Where Debian's packages look for the initrd of a kernel, whatever boots it. */
+export function debianInitrd(kernelVersion: string): HostPath {
+  return hostPath(join('/boot', `initrd.img-${kernelVersion}`));
 }
 
 /** kernel-install removes entries, and 90-uki-copy removes UKIs; plain files are left to whoever made them. */

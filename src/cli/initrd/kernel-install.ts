@@ -1,12 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { copyFile, lstat, rename, rm, stat, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { MkimgError, unreachable } from '../../base/errors.ts';
 import { isDirectory } from '../../base/files.ts';
-import type { HookCall, HookTask } from '../../initrd/kernel-install.ts';
-import { hookCall, hookTask, stagedNames } from '../../initrd/kernel-install.ts';
+import type { HookCall, HookFacts, HookTask } from '../../initrd/kernel-install.ts';
+import { debianInitrd, hookCall, hookTask, stagedNames } from '../../initrd/kernel-install.ts';
 import { holdsSecrets } from '../../initrd/host-files.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
 import { requireSound } from '../../initrd/segment-cache.ts';
@@ -28,10 +28,7 @@ import { obtainSegments } from './segments.ts';
 export async function runHook(context: VerbContext): Promise<number> {
   const call = hookCall(context.rest, process.env);
   if (call === undefined) return 0;
-  const task = hookTask(call, {
-    hasEntryDirectory: await isDirectory(call.entryDirectory),
-    isDebian: existsSync('/etc/debian_version'),
-  });
+  const task = hookTask(call, await hookFacts(call));
   if (task.kind === 'nothing') return 0;
   const { request } = initrdOrder(context);
   if (task.kind === 'remove') {
@@ -39,6 +36,33 @@ export async function runHook(context: VerbContext): Promise<number> {
     return 0;
   }
   return addKernel({ call, task, request: { ...request, kernelVersion: call.kernelVersion } }, context);
+}
+
+async function hookFacts({ entryDirectory, bootRoot, kernelVersion }: HookCall): Promise<HookFacts> {
+  return {
+    hasEntryDirectory: await isDirectory(entryDirectory),
+    isDebian: existsSync('/etc/debian_version'),
+    stagesPlainInitrd: stagesPlainInitrd(process.env['KERNEL_INSTALL_PLUGINS']),
+    keepsPlainKernel: ['vmlinuz', 'vmlinux'].some((name) =>
+      existsSync(join(bootRoot, `${name}-${kernelVersion}`)),
+    ),
+  };
+}
+
+/** Names that the plugin of Debian has had which stages /boot/initrd.img-VERSION. */
+const initrdPlugins: readonly string[] = ['55-initrd.install', '85-initrd.install'];
+
+/** @param plugins those that kernel-install was told to run instead of the installed ones */
+function stagesPlainInitrd(plugins: string | undefined): boolean {
+  const named = (plugins ?? '').split(/\s+/).filter((path) => path !== '');
+  if (named.length > 0) return named.some((path) => initrdPlugins.includes(basename(path)));
+  return initrdPlugins.some((name) => {
+    const [path] = ['/etc/kernel/install.d', '/usr/lib/kernel/install.d']
+      .map((directory) => join(directory, name))
+      .filter((candidate) => existsSync(candidate));
+    // A link to /dev/null, or what may not be run, masks the plugin that was installed.
+    return path !== undefined && statSync(path).isFile() && (statSync(path).mode & 0o111) !== 0;
+  });
 }
 
 type AddTask = Exclude<HookTask, { readonly kind: 'nothing' | 'remove' }>;
@@ -80,6 +104,7 @@ async function carryOut(
       await verifySegments(segments);
       return stageSegments(segments, task.directory, place);
     case 'initrd':
+      if (task.isStaged === true) await requireBootSpace(call, segments);
       return publishProduct(initrdFile(segments, task.path), request.cache, context);
     case 'uki': {
       const { kernel, path } = task;
@@ -103,13 +128,14 @@ async function carryOut(
 
 /** The plugins that copy staged files to the boot partition come later, and would leave half of them there. */
 async function requireBootSpace(
-  { bootRoot, entryDirectory, image }: HookCall,
+  { bootRoot, entryDirectory, image, kernelVersion }: HookCall,
   segments: readonly Segment[],
 ): Promise<void> {
   const kernel = image === undefined ? 0 : (await stat(image)).size;
   const wanted = segments.reduce((sum, { bytes }) => sum + bytes, kernel);
   // Files of an earlier run are replaced one by one.
-  const names = ['linux', ...segments.map(({ role }) => stagedNames[role])];
+  const staged = segments.map(({ role }) => stagedNames[role]);
+  const names = ['linux', basename(debianInitrd(kernelVersion)), ...staged];
   const sizes = names.map((name) => sizeOf(join(entryDirectory, name)));
   const present = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   await requireSpace(await existing(bootRoot), Math.max(0, wanted - present));

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
@@ -50,7 +50,7 @@ function standingDirectory(cache: HostPath): string {
 
 /**
  * Makes the initrds again that were made before, where a part of them is another now. What nothing changed of is not
- * touched, and kernels that are gone are forgotten.
+ * touched, and what is gone, or has lost its kernel, is forgotten.
  * @param again makes an initrd that is no matter of kernel-install
  * @returns undefined where that takes a namespace, which this process is not in
  */
@@ -62,16 +62,25 @@ export async function refreshInitrds(
     context.assignments.findLast(({ setting }) => setting === 'CacheDirectory')?.text,
   );
   const directory = standingDirectory(cache);
+  const failures: MkimgError[] = [];
   for (const name of (await namesIn(directory)).sort()) {
     const file = join(directory, name);
     const standing = parseStanding(readText(file));
-    if (standing === undefined || !(await hasKernel(standing.request))) {
+    if (standing === undefined || !(await isWanted(standing))) {
       await rm(file, { force: true });
       continue;
     }
-    const done = await refreshOne(standing, context, again);
-    if (done !== 0) return done;
+    try {
+      const done = await refreshOne(standing, context, again);
+      if (done !== 0) return done;
+    } catch (error) {
+      if (!(error instanceof MkimgError) || error.class === 'interrupted') throw error;
+      failures.push(error);
+    }
   }
+  // One that cannot be made is no reason to leave others as they were.
+  const [first] = failures;
+  if (first !== undefined) throw first;
   return 0;
 }
 
@@ -93,8 +102,15 @@ async function refreshOne(
   });
 }
 
-async function hasKernel({ root, kernelVersion }: InitrdRequest): Promise<boolean> {
-  return isDirectory(join(root, 'usr/lib/modules', kernelVersion));
+/** Packages of kernels that are removed may leave indexes of modules: what was made for them has to be there, too. */
+async function isWanted({ request, way }: Standing): Promise<boolean> {
+  const { root, kernelVersion } = request;
+  const image = 'order' in way ? way.order.output : way.kernelInstall.at(-1);
+  return (
+    (await isDirectory(join(root, 'usr/lib/modules', kernelVersion))) &&
+    image !== undefined &&
+    existsSync(image)
+  );
 }
 
 function readText(file: string): string | undefined {

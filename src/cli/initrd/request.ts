@@ -31,6 +31,8 @@ export interface InitrdOrder {
   readonly output: HostPath;
   /** The kernel of a UKI; searched for where it is not named. */
   readonly kernelImage: HostPath | undefined;
+  /** Run what Debian's boot loaders have in /etc/initramfs/post-update.d when the initrd is in its place. */
+  readonly postUpdate: boolean;
 }
 
 /** Settings that `mkimg initrd` reads itself; all others are for the packages of the base. */
@@ -59,6 +61,7 @@ export function initrdOrder(context: VerbContext): InitrdOrder {
     format,
     output: hostPath(resolve(directory, given('Output') ?? defaultNames[format])),
     kernelImage: image === undefined ? undefined : hostPath(resolve(image)),
+    postUpdate: extra['post-update'] !== undefined,
   };
 }
 

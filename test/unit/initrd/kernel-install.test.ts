@@ -10,7 +10,10 @@ const environment = {
   KERNEL_INSTALL_STAGING_AREA: '/tmp/staging',
   KERNEL_INSTALL_INITRD_GENERATOR: 'mkimg',
 };
-const facts: HookFacts = { hasEntryDirectory: true, isDebian: false };
+const facts: HookFacts = {
+  ...{ hasEntryDirectory: true, isDebian: false },
+  ...{ stagesPlainInitrd: false, keepsPlainKernel: false },
+};
 
 interface Case {
   readonly argv?: readonly string[];
@@ -78,6 +81,21 @@ describe('what is asked for', () => {
       kind: 'initrd',
       path,
     });
+  });
+
+  it.each([
+    ['bls', true],
+    ['uki', true],
+    ['other', false],
+  ])('is the plain file for layout %s, where another plugin stages that', (layout, isStaged) => {
+    expect(
+      task({ environment: { KERNEL_INSTALL_LAYOUT: layout }, facts: { stagesPlainInitrd: true } }),
+    ).toEqual({ kind: 'initrd', path: '/boot/initrd.img-6.1', isStaged });
+  });
+
+  it('is not to remove the plain file of a kernel that stays', () => {
+    const removal = ['remove', '6.1', '/boot/token/6.1'];
+    expect(task({ argv: removal, facts: { keepsPlainKernel: true } })).toEqual({ kind: 'nothing' });
   });
 
   it('stands beside the kernel where there is no staging area', () => {
