@@ -34,6 +34,9 @@ export const testPrograms = {
   mandoc: 'mandoc',
   mmdebstrap: 'mmdebstrap',
   openssl: 'openssl',
+  pacman: 'pacman-package-manager',
+  rpm: 'rpm',
+  rpmbuild: 'rpm',
   sfdisk: 'fdisk',
   zsh: 'zsh',
 };

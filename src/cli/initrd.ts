@@ -1,3 +1,4 @@
+import { runAddonHook } from './initrd/addon.ts';
 import { withCache } from './initrd/cache-place.ts';
 import { runCheck } from './initrd/check.ts';
 import { runHook } from './initrd/kernel-install.ts';
@@ -12,6 +13,7 @@ import { reenter } from './session/command-line.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 const hookWord = 'kernel-install';
+const addonWord = 'addon';
 
 export const initrdVerb: Verb = {
   name: 'initrd',
@@ -24,12 +26,15 @@ directory; \`--output\` says where, by default \`initrd\` in the working directo
 \`mkimg initrd --refresh\` makes the initrds again that were made before and of which a package, a module or a file changed.
 
 \`mkimg initrd check FILE\` reads an initrd as the kernel does, archive by archive, and tells what is wrong with it; exit code 1
-if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the plugin of kernel-install(8) runs.`,
-  words: { usage: '[check FILE|kernel-install -- ARGUMENT...]', choices: ['check', hookWord] },
+if a kernel would not start from it. \`mkimg initrd kernel-install\` and \`addon\` are what the plugins of kernel-install(8) run.`,
+  words: {
+    usage: '[check FILE|kernel-install -- ARGUMENT...|addon -- ARGUMENT...]',
+    choices: ['check', hookWord, addonWord],
+  },
   answers: true,
   isTerse: ({ words, options }) =>
     options.extra['quiet'] !== undefined ||
-    (words[0] === hookWord && !(Number(process.env['KERNEL_INSTALL_VERBOSE']) > 0)),
+    ([hookWord, addonWord].includes(words[0] ?? '') && !(Number(process.env['KERNEL_INSTALL_VERBOSE']) > 0)),
   options: [
     {
       name: 'kernel-version',
@@ -64,6 +69,7 @@ if a kernel would not start from it. \`mkimg initrd kernel-install\` is what the
   run: (context) => {
     const [word] = context.words;
     if (word === undefined) return runInitrd(context);
+    if (word === addonWord) return runAddonHook(context);
     return word === hookWord ? runHook(context) : runCheck(context);
   },
 };

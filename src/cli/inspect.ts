@@ -89,9 +89,14 @@ async function joined(files: readonly HostPath[], scratch: HostPath): Promise<Ho
 /** The file itself, or the initrd inside a unified kernel image. */
 async function initrdOf(file: HostPath, scratch: HostPath): Promise<HostPath> {
   using source = openSource(file);
+  return readPe(source) === undefined ? file : await initrdOfUki(file, scratch);
+}
+
+/** Copies the initrd out of a unified kernel image into a directory. @throws MkimgError `bad-initrd` */
+export async function initrdOfUki(file: HostPath, scratch: HostPath): Promise<HostPath> {
+  using source = openSource(file);
   const image = readPe(source);
-  if (image === undefined) return file;
-  const content = readPeSection(source, image, '.initrd');
+  const content = image && readPeSection(source, image, '.initrd');
   if (content === undefined)
     throw new MkimgError(
       'bad-initrd',

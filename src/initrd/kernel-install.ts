@@ -122,6 +122,20 @@ export function hookTask(call: HookCall, facts: HookFacts): HookTask {
   return call.initrds.length > 0 ? nothing : initrdTask(call, facts);
 }
 
+/**
+ * Where the addon of a unified kernel image that came as one is to be made; undefined for other kernels, and for versions of
+ * kernel-install that have no staging area.
+ */
+export function addonPath(call: HookCall): HostPath | undefined {
+  const { verb, layout, imageType, stagingArea } = call;
+  if (verb !== 'add' || layout !== 'uki' || imageType !== 'uki' || stagingArea === undefined)
+    return undefined;
+  return hostPath(join(stagingArea, 'uki.efi.extra.d', addonName));
+}
+
+/** Beside other addons of the same image. */
+const addonName = 'mkimg-local.addon.efi';
+
 const nothing: HookTask = { kind: 'nothing' };
 
 function initrdTask(call: HookCall, facts: HookFacts): HookTask {

@@ -20,7 +20,7 @@ export interface UkiParts {
 
 /** Writes a unified kernel image into a new file. @throws MkimgError `bad-stub` */
 export async function writeUki(parts: UkiParts, target: HostPath): Promise<void> {
-  const contents: readonly (readonly [name: string, content: Buffer | HostPath])[] = [
+  const contents: StubWithSections['contents'] = [
     ['.osrel', Buffer.from(parts.osRelease)],
     ['.cmdline', Buffer.from(`${parts.commandLine}\0`)],
     ['.uname', Buffer.from(parts.kernelVersion)],
@@ -28,13 +28,27 @@ export async function writeUki(parts: UkiParts, target: HostPath): Promise<void>
     // Last, so that a kernel which unpacks itself behind its own end meets nothing.
     ['.linux', parts.kernel],
   ];
+  await writeSections({ stub: parts.stub, contents }, target);
+}
+
+/** Content of a section: bytes, or a file. */
+export type SectionContent = Buffer | HostPath;
+
+/** A stub, and sections to add to it in this order. */
+export interface StubWithSections {
+  readonly stub: HostPath;
+  readonly contents: readonly (readonly [name: string, content: SectionContent])[];
+}
+
+/** Writes a stub with more sections into a new file. @throws MkimgError `bad-stub` */
+export async function writeSections({ stub, contents }: StubWithSections, target: HostPath): Promise<void> {
   const sections = await Promise.all(
     contents.map(async ([name, content]) => {
       const size = Buffer.isBuffer(content) ? content.length : (await stat(content)).size;
       return { name, size };
     }),
   );
-  const { head, offsets, size } = layOutUki(await readFile(parts.stub), sections);
+  const { head, offsets, size } = layOutUki(await readFile(stub), sections);
   await using output = await open(target, 'wx', 0o600);
   await output.write(head, 0, head.length, 0);
   for (const [index, [, content]] of contents.entries()) {
@@ -86,7 +100,7 @@ export function runningCommandLine(text: string): string {
 }
 
 /** Lines of a file are joined; those that begin with `#` are comments, as kernel-install has it. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text
     .split('\n')
     .filter((line) => !line.startsWith('#'))

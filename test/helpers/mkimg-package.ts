@@ -6,8 +6,12 @@ const execute = promisify(execFile);
 const script = resolve(import.meta.dirname, '../../scripts/package.mjs');
 
 /** Makes mkimg_VERSION_all.deb as `npm run package` does, of the program that is built. @returns its path */
-export async function buildMkimgPackage(directory: string, version?: string): Promise<string> {
+export async function buildMkimgPackage(
+  directory: string,
+  version?: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const argv = [script, '--no-build', `--output=${directory}`, ...(version ? [`--version=${version}`] : [])];
-  const { stdout } = await execute(process.execPath, argv, { maxBuffer: 16 * 2 ** 20 });
+  const { stdout } = await execute(process.execPath, argv, { env: { ...process.env, ...env } });
   return join(stdout.trim());
 }

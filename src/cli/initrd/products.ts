@@ -93,7 +93,8 @@ export async function ukiProduct(wish: UkiWish): Promise<Product> {
   };
 }
 
-function efiArchitecture(): string {
+/** As file names of stubs have it. @throws MkimgError `bad-usage` */
+export function efiArchitecture(): string {
   const { efi } = architectures[nativeArchitecture()];
   if (efi !== undefined) return efi;
   throw new MkimgError('bad-usage', 'This architecture has no unified kernel images.', {
