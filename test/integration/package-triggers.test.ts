@@ -156,7 +156,7 @@ ${more}`,
   }
 
   it('refresh initrds once for each transaction that changes programs or drivers', async () => {
-    const triggers = `%include ${join(packaging, 'rpm/triggers.inc')}\n`;
+    const triggers = `%include ${join(packaging, 'rpm/triggers.spec-part')}\n`;
     await mkdir(join(root, 'var/lib/rpm'), { recursive: true });
     await rpm('-i', await buildRpm('mkimg', '/usr/share/mkimg/file', triggers));
     await calls();
