@@ -26,5 +26,5 @@ if (benchmark === undefined) {
   console.error(`unknown benchmark '${what}'; there are: ${Object.keys(benchmarks).join(', ')}`);
   process.exit(2);
 }
-setUp({ hyperfine: 'hyperfine', 'dpkg-deb': 'dpkg' });
+setUp({ hyperfine: 'hyperfine', 'dpkg-deb': 'dpkg', mmdebstrap: 'mmdebstrap' });
 benchmark.bench(Number(options[options.indexOf('--runs') + 1]) || benchmark.runs);
