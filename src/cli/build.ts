@@ -1,4 +1,5 @@
 import type { StepId } from '../base/brand.ts';
+import { allOf } from '../base/concurrency.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
@@ -92,7 +93,7 @@ async function runSession(session: BuildSession, context: VerbContext): Promise<
   for (const { directory } of session.targets.values()) await prepareOutputDirectory(directory);
   await requireTools(session, outlook.evaluation.needed);
   if (currentMode() === undefined) return reenter(context);
-  await forget(session, outlook, context.options.force);
+  await using _forgotten = await forget(session, outlook, context.options.force);
   await using shared = await openShared(session, context);
   const environment: EngineEnvironment = {
     ...withShared(engineEnvironment(session, context), shared),
@@ -139,16 +140,30 @@ function reportUpToDate({ images }: Outlook, { events }: VerbContext): number {
   return 0;
 }
 
-/** `-f` makes outputs again, `-ff` everything but the tools tree and the list of packages. */
+/**
+ * `-f` makes outputs again, `-ff` everything but the tools tree and the list of packages. The files of old results are
+ * removed while the new ones are made; disposal waits for the rest.
+ */
 async function forget(
-  { plan, environment }: BuildSession,
+  { plan, environment: { store } }: BuildSession,
   { evaluation }: Outlook,
   force: number,
-): Promise<void> {
+): Promise<AsyncDisposable> {
+  const removals: Promise<void>[] = [];
   for (const id of force === 0 ? [] : forgotten(plan, force)) {
     const status = evaluation.statuses.get(id);
-    if (status?.state === 'hit') await environment.store.remove(status.key);
+    if (status?.state !== 'hit') continue;
+    const detached = await store.detach(status.key);
+    removals.push(Promise.resolve(detached[Symbol.asyncDispose]()));
   }
+  const all = allOf(removals.map((removal) => () => removal));
+  // Whoever disposes sees the error.
+  all.catch(() => undefined);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await all;
+    },
+  };
 }
 
 function forgotten(plan: Plan, force: number): readonly StepId[] {

@@ -19,6 +19,7 @@ export interface AnyTreeStep {
   readonly tools: readonly ToolNeed[];
   readonly memory?: number;
   readonly fresh?: boolean;
+  readonly layer?: boolean;
   mayChange?(inputs: unknown): readonly HostInput[];
   run(inputs: unknown, root: HostPath, context: BuildContext): Promise<void>;
 }

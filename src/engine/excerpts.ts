@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
@@ -27,8 +27,8 @@ const absent = 'absent';
 export interface FinishedLayer {
   /** What this layer holds; the tree itself where there is none below. */
   readonly upper: HostPath;
-  /** The tree with this layer. */
-  readonly merged: HostPath;
+  /** Directories that show together what the tree has with this layer. */
+  readonly views: readonly HostPath[];
   /** undefined for the lowest layer. */
   readonly lower: Pick<StoreRecord, 'excerpts'> | undefined;
   /** What the step that made the lowest layer says it was made from. */
@@ -104,8 +104,8 @@ interface Reading {
 }
 
 async function pathState(path: string, below: string | undefined, reading: Reading): Promise<string> {
-  const { upper, merged } = reading.layer;
-  const isThere = isVisible(merged, path);
+  const { upper, views } = reading.layer;
+  const isThere = views.map((view) => isVisible(view, path)).includes(true);
   // Where this layer has nothing, the path may still be gone: with a directory above it that was made anew.
   if (!isThere) return absent;
   if (!isTouched(upper, path)) {
@@ -156,7 +156,7 @@ function isTouched(upper: HostPath, path: string): boolean {
  * hides the one below it is written in an extended attribute, but this shows it as well.
  */
 async function ownState(path: string, reading: Reading): Promise<Json> {
-  const { upper, merged, declared } = reading.layer;
+  const { upper, views, declared } = reading.layer;
   const top = join(upper, path);
   const stats = lstatSync(top);
   const known = declared.get(reading.name);
@@ -165,7 +165,7 @@ async function ownState(path: string, reading: Reading): Promise<Json> {
     if (found.isSymbolicLink()) hash.update(linkState(place, full, reading));
     else if (known === undefined) hash.update(fileState(place, { full, stats: found, reading }), 'latin1');
     if (known === undefined && found.isDirectory()) {
-      hash.update(namesIn(merged, place), 'latin1');
+      hash.update(namesIn(views, place), 'latin1');
     }
   };
   add(path, Buffer.from(top), stats);
@@ -176,9 +176,12 @@ async function ownState(path: string, reading: Reading): Promise<Json> {
 }
 
 /** `place` is in bytes as Latin-1. */
-function namesIn(root: HostPath, place: string): string {
-  const directory = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(place, 'latin1')]);
-  return `${readdirSync(directory, 'latin1').sort().join('\0')}\0\0`;
+function namesIn(views: readonly HostPath[], place: string): string {
+  const names = views.flatMap((root) => {
+    const directory = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(place, 'latin1')]);
+    return views.length > 1 && !existsSync(directory) ? [] : readdirSync(directory, 'latin1');
+  });
+  return `${[...new Set(names)].sort().join('\0')}\0\0`;
 }
 
 /** Links to where kernels were built, which nobody follows here. */

@@ -12,7 +12,7 @@ import type { ExcerptStates } from './excerpts.ts';
 import { excerptDigest, excerptStates } from './excerpts.ts';
 import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
-import { chainEndingAt, indexPlan, nodeOf } from './graph.ts';
+import { chainEndingAt, indexPlan, isLayer, nodeOf } from './graph.ts';
 import { identityJson } from './key.ts';
 import { lockKeys } from './key-lock.ts';
 import { createPlaces } from './places.ts';
@@ -218,15 +218,10 @@ interface ChainRun {
 async function runChain(run: Run, { chain, stage, lower }: ChainRun): Promise<ExcerptStates> {
   const since = Date.now();
   const declared = new Map<ExcerptName, Json>();
-  await using working = await openWorkingTree(run, stage, lower);
-  const { root } = working;
-  const layer = {
-    upper: hostPath(join(stage.entry, 'tree')),
-    merged: root,
-    lower: lower?.record,
-    declared,
-    since,
-  };
+  await using working = await (chain.some(isLayer) ? openLayer : openWorkingTree)(run, stage, lower);
+  const { root, views } = working;
+  const upper = hostPath(join(stage.entry, 'tree'));
+  const layer = { upper, views, lower: lower?.record, declared, since };
   const stateOf = (excerpt: ExcerptName): Promise<string | undefined> => excerptDigest(excerpt, layer);
   for (const node of chain) await runChainStep(run, { node, root, stage, tree: { declared, stateOf } });
   return await excerptStates(layer);
@@ -245,7 +240,7 @@ interface ChainStep {
 
 async function runChainStep(run: Run, { node, root, stage, tree }: ChainStep): Promise<void> {
   const known = await identityOf(run, node.step.id);
-  const working = node.base === undefined ? undefined : { step: node.base.$ref, root };
+  const working = node.base === undefined || isLayer(node) ? undefined : { step: node.base.$ref, root };
   await using opened = await openStepInputs(run, node, working);
   await runStep(run, { node, known, opened, stage, tree }, (inputs, context) =>
     node.implementation.run(inputs, root, context),
@@ -254,20 +249,41 @@ async function runChainStep(run: Run, { node, root, stage, tree }: ChainStep): P
 
 interface WorkingTree extends AsyncDisposable {
   readonly root: HostPath;
+  /** Directories that show together what the tree has. */
+  readonly views: readonly HostPath[];
 }
 
 /** A new tree is a plain directory; a change to a stored one is an overlay, whose upper directory is the new layer. */
 async function openWorkingTree(run: Run, stage: Stage, lower: Entry | undefined): Promise<WorkingTree> {
+  const upper = await makeUpper(stage, lower);
+  if (lower === undefined) {
+    return { root: upper, views: [upper], [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const { store, mounter } = run.environment;
+  const layers = await layerPaths(lower, store);
+  const target = stage.mountPoint;
+  const mount = await mounter.writable({ layers, upper, work: stage.overlayWork, target });
+  return { root: target, views: [target], [Symbol.asyncDispose]: () => mount[Symbol.asyncDispose]() };
+}
+
+/** The new layer as a plain directory, with what is below it to look at. */
+async function openLayer(run: Run, stage: Stage, lower: Entry | undefined): Promise<WorkingTree> {
+  const root = await makeUpper(stage, lower);
+  const below = lower === undefined ? undefined : await run.views.open(lower);
+  return {
+    root,
+    views: below === undefined ? [root] : [root, below.root],
+    [Symbol.asyncDispose]: async () => below?.[Symbol.asyncDispose](),
+  };
+}
+
+async function makeUpper(stage: Stage, lower: Entry | undefined): Promise<HostPath> {
   const upper = hostPath(join(stage.entry, 'tree'));
   await mkdir(upper);
   // Not left to the umask: this becomes the image's root directory.
   await chmod(upper, 0o755);
-  if (lower === undefined) return { root: upper, [Symbol.asyncDispose]: () => Promise.resolve() };
-  const { store, mounter } = run.environment;
-  const layers = await layerPaths(lower, store);
-  await adoptAttributes(upper, lower.path);
-  const mount = await mounter.writable({ layers, upper, work: stage.overlayWork, target: stage.mountPoint });
-  return { root: stage.mountPoint, [Symbol.asyncDispose]: () => mount[Symbol.asyncDispose]() };
+  if (lower !== undefined) await adoptAttributes(upper, lower.path);
+  return upper;
 }
 
 /** The root of an overlay looks as its upper directory does, so that must look as the root below it. */

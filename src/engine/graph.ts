@@ -42,7 +42,13 @@ export function indexPlan(plan: Plan, catalogue: Catalogue): Graph {
     const count = users.get(step.id) ?? 0;
     if (inner && count !== 1) throw new Error(`internal: ${step.id} is not kept but has ${count} users`);
   }
+  for (const node of graph.values()) checkLayer(graph, node);
   return graph;
+}
+
+function checkLayer(graph: Graph, node: Node): void {
+  if (!isLayer(node) || (!node.inner && chainEndingAt(graph, node).length === 1)) return;
+  throw new Error(`internal: ${node.step.id} does not stand alone in its chain`);
 }
 
 function makeNode(step: Step, implementation: AnyStep): Node {
@@ -85,6 +91,11 @@ export function nodeOf(graph: Graph, id: StepId): Node {
   const node = graph.get(id);
   if (node === undefined) throw new Error(`internal: no step named ${id}`);
   return node;
+}
+
+/** A step that fills a layer without its tree; see TreeStep.layer. */
+export function isLayer({ implementation }: Node): boolean {
+  return implementation.output === 'tree' && implementation.layer === true;
 }
 
 /** A tree step of a chain. */

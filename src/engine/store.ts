@@ -72,6 +72,8 @@ export interface Store {
   /** Notes that an entry was used now. */
   touch(key: StepKey): Promise<void>;
   remove(key: StepKey): Promise<void>;
+  /** Takes an entry out of sight, so that nobody finds it any more; disposal removes its files. */
+  detach(key: StepKey): Promise<AsyncDisposable>;
   /**
    * Notes that the artifact was moved out of the store to `path`. The entry goes on being found as long as the artifact
    * stays there unchanged.
@@ -91,7 +93,10 @@ export async function openStore(layout: CacheLayout): Promise<Store> {
     stage: () => createStage(layout.staging),
     commit: (stage, draft) => commit(entryPath(layout, draft.key), stage, draft),
     touch: (key) => touch(join(entryPath(layout, key), 'record.json')),
-    remove: (key) => removeEntry(layout, key),
+    remove: async (key) => {
+      await using _detached = await detachEntry(layout, key);
+    },
+    detach: (key) => detachEntry(layout, key),
     recordMove: (key, path) => recordMove(layout, key, path),
     keys: async () => (await readdir(layout.store)).filter(isKey).sort(byBytes),
   };
@@ -122,14 +127,19 @@ async function touch(recordPath: string): Promise<void> {
 }
 
 /** Out of sight first: nobody may find an entry that is half removed. */
-async function removeEntry(layout: CacheLayout, key: StepKey): Promise<void> {
-  await using trash = await createStage(layout.staging);
+async function detachEntry(layout: CacheLayout, key: StepKey): Promise<AsyncDisposable> {
+  const trash = await createStage(layout.staging);
   try {
     await rename(join(layout.store, key), join(trash.directory, key));
+    return trash;
   } catch (error) {
+    await trash[Symbol.asyncDispose]();
     if (!isErrno(error, 'ENOENT')) throw error;
+    return nothing;
   }
 }
+
+const nothing: AsyncDisposable = { [Symbol.asyncDispose]: () => Promise.resolve() };
 
 async function commit(target: string, stage: Stage, draft: EntryDraft): Promise<Entry> {
   const record = await describe(stage, draft);

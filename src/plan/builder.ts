@@ -7,6 +7,7 @@ import type { StepInputs } from './vocabulary.ts';
 /** Which kind of artifact each kind of step makes; steps/catalogue.ts must agree (a contract test compares them). */
 const outputTypes = {
   'resolve-packages': 'file',
+  'select-base': 'file',
   'unpack-packages': 'tree',
   'install-packages': 'tree',
   'apt-sources': 'tree',

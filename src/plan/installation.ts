@@ -92,17 +92,42 @@ function planPackages(
     documentation: config.WithDocs,
     ...(sources.length === 0 ? {} : { packages: sources }),
   };
+  const setUp = { bootable: config.Bootable !== false, environment: image.environment };
   const tree = image.add(
     'install-packages',
-    {
-      ...common,
-      base: base ?? planUnpack(image, common),
-      bootable: config.Bootable !== false,
-      environment: image.environment,
-    },
+    { ...common, ...setUp, base: base ?? planNewTree(image, { common, setUp }) },
     { label: `install ${what}`, keep: true, ...variant, ...origin },
   );
   return { tree, resolved };
+}
+
+interface NewTree {
+  readonly common: Omit<StepInputs['unpack-packages'], 'base'>;
+  readonly setUp: Pick<StepInputs['install-packages'], 'bootable' | 'environment'>;
+}
+
+/**
+ * A new tree of unpacked packages, for install-packages to set up. Its base set is set up before: it stays the same whatever
+ * else is asked for, and takes half of the time.
+ */
+function planNewTree(image: PlannedImage, { common, setUp }: NewTree): Ref<'tree'> {
+  const origin = image.originOption('Packages');
+  const resolved = image.add('select-base', { resolved: common.resolved }, { label: 'select the base set' });
+  const ofBase = { ...common, resolved };
+  const unpacked = image.add('unpack-packages', ofBase, {
+    ...{ label: 'unpack the base set', variant: 'base', keep: true },
+    ...origin,
+  });
+  const base = image.add(
+    'install-packages',
+    { ...ofBase, ...setUp, base: unpacked, triggersLater: true },
+    { label: 'install the base set', variant: 'base', keep: true, ...origin },
+  );
+  return image.add(
+    'unpack-packages',
+    { ...common, base },
+    { label: 'unpack packages', keep: true, ...origin },
+  );
 }
 
 /** On top of packages that are there, only repositories can tell what to add. */
@@ -128,14 +153,6 @@ function planDlopens(
     },
     { label: 'resolve libraries', ...image.originOption('DlopenPolicy') },
   );
-}
-
-/** A new tree of unpacked packages, for install-packages to set up. */
-export function planUnpack(image: PlannedImage, inputs: StepInputs['unpack-packages']): Ref<'tree'> {
-  return image.add('unpack-packages', inputs, {
-    ...{ label: 'unpack packages', keep: true },
-    ...image.originOption('Packages'),
-  });
 }
 
 /** The tree that build scripts see: the image with BuildPackages= on top, thrown away afterwards. */

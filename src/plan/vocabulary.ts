@@ -101,10 +101,16 @@ export interface StepInputs {
     readonly packages?: readonly MadePackages[];
   };
   /**
-   * A new tree in which the resolved packages are unpacked and not configured, shared with all other trees of the same
-   * packages. Empty when only dpkg itself can unpack them. Output: `tree`.
+   * The base set of resolved packages alone, so that images which share it share what is made of it. Output: `file`, a
+   * ResolvedPackages document.
+   */
+  'select-base': { readonly resolved: Ref<'file'> };
+  /**
+   * The resolved packages, unpacked and not configured: a new tree, shared with all other trees of the same packages, or what
+   * `base` does not have of them, as a layer above it. Empty when only dpkg itself can unpack them. Output: `tree`.
    */
   'unpack-packages': {
+    readonly base?: Ref<'tree'>;
     readonly resolved: Ref<'file'>;
     readonly architecture: ArchitectureName;
     readonly documentation: boolean;
@@ -120,6 +126,8 @@ export interface StepInputs {
     /** Maintainer scripts must not build boot files; always true but for Bootable=no images (mkosi's rule). */
     readonly bootable: boolean;
     readonly environment: Readonly<Record<string, string>>;
+    /** More packages follow, whose installation runs the triggers of these, too. */
+    readonly triggersLater?: true;
     /** As in unpack-packages. */
     readonly packages?: readonly MadePackages[];
   };

@@ -34,6 +34,7 @@ import { resolvePackages } from './resolve-packages.ts';
 import { runBuildScripts } from './run-build-scripts.ts';
 import { runPostoutputScripts } from './run-postoutput-scripts.ts';
 import { runScriptsStep } from './run-scripts.ts';
+import { selectBase } from './select-base.ts';
 import { sysusers } from './sysusers.ts';
 import { tmpfiles } from './tmpfiles.ts';
 import { unpackPackages } from './unpack-packages.ts';
@@ -43,6 +44,7 @@ export const catalogue = {
   'resolve-packages': resolvePackages,
   'add-dlopens': addDlopens,
   'check-dlopens': checkDlopens,
+  'select-base': selectBase,
   'unpack-packages': unpackPackages,
   'install-packages': installPackages,
   'apt-sources': aptSources,

@@ -110,6 +110,11 @@ export interface TreeStep<K extends StepKind> {
   readonly memory?: number;
   /** The step fills an empty tree, which is its output; `inputs.base` is opened read-only, not changed. */
   readonly fresh?: boolean;
+  /**
+   * The step fills the layer itself: an empty directory, which is then laid over `inputs.base`, opened read-only. For what
+   * cannot be done through an overlay, such as linking files into it. Stands alone in its chain, and removes nothing.
+   */
+  readonly layer?: boolean;
   /** Files of the user's that the step itself may write to while it runs. All others must stay as they are meanwhile. */
   mayChange?(inputs: StepInputs[K]): readonly HostInput[];
   run(inputs: Opened<StepInputs[K]>, root: HostPath, context: BuildContext): Promise<void>;

@@ -18,7 +18,7 @@ import type { Opened } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { packageDirectory } from './host/package-archives.ts';
-import { installedPackages } from './installed-packages.ts';
+import { installedPackages, isSamePackage } from './installed-packages.ts';
 
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
@@ -37,21 +37,30 @@ export const installPackages: TreeStep<'install-packages'> = {
     const { packages } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));
     const tree = treeAt(root);
     const installed = await installedPackages(tree);
-    const wanted = packages.filter((entry) => !isIn('installed', entry, installed));
+    const wanted = packages.filter((entry) => !isIn(setUpStates, entry, installed));
     const dpkg = new Dpkg(root, inputs, context);
     await dpkg.prepare();
-    if (wanted.length > 0 && wanted.every((entry) => isIn('unpacked', entry, installed))) {
-      await setUp(wanted, { tree, dpkg });
+    if (installed.length > 0 && wanted.every((entry) => isIn(['unpacked'], entry, installed))) {
+      await setUp(wanted, { tree, dpkg, version: dpkgVersion(packages) });
     } else {
       const isNew = installed.length === 0;
       await unpackAndSetUp({ packages, wanted, isNew }, { inputs, tree, dpkg, context });
     }
+    const later = inputs.triggersLater === true;
     // What a system lacks that runs, an image of it may lack.
     const force = wanted.some(({ unmet }) => unmet !== undefined);
-    if (wanted.length > 0) await dpkg.configurePending({ force, triggers: true });
-    await checkResult(tree, wanted);
+    const isPending = packages.some((entry) => !isIn(['installed'], entry, installed));
+    if (isPending && !later) await dpkg.configurePending({ force, triggers: true });
+    await checkResult(tree, packages, later ? setUpStates : ['installed']);
   },
 };
+
+/** States of packages whose maintainer scripts need not run any more, but for triggers. */
+const setUpStates = ['installed', 'triggers-pending', 'triggers-awaited'];
+
+function dpkgVersion(packages: readonly ResolvedPackage[]): string {
+  return packages.find(({ name }) => name === 'dpkg')?.version.replace(/-[^-]*$/, '') ?? '';
+}
 
 type InstallInputs = Opened<StepInputs['install-packages']>;
 
@@ -60,9 +69,11 @@ interface Workplace {
   readonly dpkg: Dpkg;
 }
 
-/** Everything is unpacked, and no maintainer script was run yet. */
-async function setUp(packages: readonly ResolvedPackage[], { tree, dpkg }: Workplace): Promise<void> {
-  const version = packages.find(({ name }) => name === 'dpkg')?.version.replace(/-[^-]*$/, '') ?? '';
+/** Everything is unpacked, and no maintainer script of these packages was run yet. */
+async function setUp(
+  packages: readonly ResolvedPackage[],
+  { tree, dpkg, version }: Workplace & { readonly version: string },
+): Promise<void> {
   const prepare = async (entries: readonly ResolvedPackage[]): Promise<void> => {
     const types = await Promise.all(entries.map((entry) => tree.type(preinstOf(entry))));
     const scripts = entries.filter((_, index) => types[index] !== undefined);
@@ -119,17 +130,11 @@ async function unpackAndSetUp(
 }
 
 function isIn(
-  state: 'installed' | 'unpacked',
+  states: readonly string[],
   entry: ResolvedPackage,
   packages: readonly InstalledPackage[],
 ): boolean {
-  return packages.some(
-    (other) =>
-      other.name === entry.name &&
-      other.architecture === entry.architecture &&
-      other.version === entry.version &&
-      other.state === state,
-  );
+  return packages.some((other) => isSamePackage(entry, other) && states.includes(other.state));
 }
 
 interface Base {
@@ -182,9 +187,13 @@ async function addForeignArchitectures(
 }
 
 /** dpkg's exit code does not tell of packages that only wait for a trigger. */
-async function checkResult(tree: Tree, wanted: readonly ResolvedPackage[]): Promise<void> {
+async function checkResult(
+  tree: Tree,
+  wanted: readonly ResolvedPackage[],
+  states: readonly string[],
+): Promise<void> {
   const installed = await installedPackages(tree);
-  const broken = wanted.filter((entry) => !isIn('installed', entry, installed));
+  const broken = wanted.filter((entry) => !isIn(states, entry, installed));
   if (broken.length === 0) return;
   const names = broken.map((entry) => entry.name);
   throw new MkimgError('package-failed', `These packages are not fully installed: ${names.join(', ')}.`, {

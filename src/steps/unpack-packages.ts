@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { HostPath } from '../base/brand.ts';
+import { dirname, join } from 'node:path';
+import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
 import { architectures } from '../distro/architectures.ts';
 import { unpackRounds } from '../distro/package-order.ts';
@@ -14,21 +14,31 @@ import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import { layOutTree, mergedDirectories } from './apt/bootstrap.ts';
 import type { PackageRecord } from './apt/database.ts';
-import { databaseName, fileList, parseConffiles, triggerInterests, unpackedStatus } from './apt/database.ts';
-import type { LinkPlan } from './apt/linking.ts';
+import {
+  activatedTriggers,
+  claimedPaths,
+  databaseName,
+  fileList,
+  parseConffiles,
+  triggerInterests,
+  unpackedStatus,
+} from './apt/database.ts';
+import type { LinkPlan, TreeBelow } from './apt/linking.ts';
 import { linkOrCopy, makeLinks, planLinks } from './apt/linking.ts';
 import { importMadePackages } from './apt/local-packages.ts';
 import type { UnpackedPackage } from './apt/unpacked.ts';
 import { dataFile, unpackedPackages } from './apt/unpacked.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
+import { installedPackages, isSamePackage } from './installed-packages.ts';
 
 /**
- * Makes a new tree out of packages that are unpacked in the store, by links instead of copies. Later steps change the tree
- * through an overlay, so that nothing is ever written through a link.
+ * Makes a new tree, or a layer above one, out of packages that are unpacked in the store, by links instead of copies. Later
+ * steps change the tree through an overlay, so that nothing is ever written through a link.
  */
 export const unpackPackages: TreeStep<'unpack-packages'> = {
   output: 'tree',
   version: 4,
+  layer: true,
   memory: 384 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
@@ -37,11 +47,15 @@ export const unpackPackages: TreeStep<'unpack-packages'> = {
   ],
 
   async run(inputs, root, context) {
-    const { packages } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));
+    const { packages: resolved } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));
+    const below = inputs.base === undefined ? undefined : treeAt(inputs.base.root);
+    const present = below === undefined ? [] : await installedPackages(below);
+    const packages = resolved.filter((entry) => !present.some((other) => isSamePackage(entry, other)));
     await importMadePackages(inputs.packages ?? [], packages, context);
     const native = architectures[inputs.architecture].debian;
+    const linking = { root, below, native, documentation: inputs.documentation, context };
     const reason = packages.every(({ architecture }) => [native, 'all'].includes(architecture))
-      ? await link(inUnpackOrder(packages), { root, native, documentation: inputs.documentation, context })
+      ? await link(inUnpackOrder(packages), linking)
       : 'there are packages of another architecture';
     if (reason === undefined) return;
     context.events.emit({
@@ -59,6 +73,8 @@ function inUnpackOrder(packages: readonly ResolvedPackage[]): readonly ResolvedP
 
 interface Linking {
   readonly root: HostPath;
+  /** The tree that `root` is going to lie above. */
+  readonly below: Tree | undefined;
   readonly native: string;
   readonly documentation: boolean;
   readonly context: BuildContext;
@@ -67,7 +83,7 @@ interface Linking {
 /** Returns why it takes dpkg to unpack these packages; the tree is then still empty. */
 async function link(
   packages: readonly ResolvedPackage[],
-  { root, native, documentation, context }: Linking,
+  { root, below, native, documentation, context }: Linking,
 ): Promise<string | undefined> {
   const unpacked = await unpackedPackages(packages, context);
   const records = unpacked.map(recordOf);
@@ -79,14 +95,17 @@ async function link(
   }));
   const plan = conffiles.includes(undefined)
     ? { reason: 'a configuration file has a flag that is not known' }
-    : planLinks(sources, { merged: mergedDirectories(native), documentation });
+    : planLinks(sources, {
+        ...{ merged: mergedDirectories(native), documentation },
+        ...(below === undefined ? {} : { below: await treeBelow(below) }),
+      });
   if ('reason' in plan) return plan.reason;
   await makeLinks(root, plan, {
     fileOf: ({ source, from }) => dataFile(unpacked[source]?.directory ?? root, from),
     signal: context.signal,
   });
-  await layOutTree(treeAt(root), native);
-  await writeDatabase(treeAt(root), unpacked, records);
+  if (below === undefined) await layOutTree(treeAt(root), native);
+  await writeDatabase(treeAt(root), { unpacked, records, below });
   await writeChecksums(treeAt(root), unpacked, plan);
   describeExcerpts(unpacked, plan, context);
   return undefined;
@@ -131,6 +150,32 @@ async function writeChecksums(
   }
 }
 
+function databasePath(path: string): TreePath {
+  return treePath(`var/lib/dpkg/${path}`);
+}
+
+/** What the links have to know of the tree below. Each path is looked up once. */
+async function treeBelow(tree: Tree): Promise<TreeBelow> {
+  const [diversions, overrides] = await Promise.all(
+    ['diversions', 'statoverride'].map((name) => tree.readText(databasePath(name))),
+  );
+  const claimed = claimedPaths(diversions ?? '', overrides ?? '');
+  const known = new Map<string, ReturnType<TreeBelow['at']>>();
+  const look = (path: string): ReturnType<TreeBelow['at']> => {
+    const parent = dirname(path);
+    if (parent !== '.' && typeof at(parent) !== 'object') return undefined;
+    const full = Buffer.concat([Buffer.from(`${tree.root}/`), Buffer.from(path, 'latin1')]);
+    const stats = lstatSync(full, { throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    return stats.isDirectory() ? { mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid } : 'other';
+  };
+  const at = (path: string): ReturnType<TreeBelow['at']> => {
+    if (!known.has(path)) known.set(path, look(path));
+    return known.get(path);
+  };
+  return { at, isClaimed: (path) => claimed.has(path) };
+}
+
 function md5(data: Buffer): string {
   return createHash('md5').update(data).digest('hex');
 }
@@ -147,17 +192,27 @@ function recordOf({ entry, directory, members, control }: UnpackedPackage): Pack
   };
 }
 
-async function writeDatabase(
-  tree: Tree,
-  unpacked: readonly UnpackedPackage[],
-  records: readonly PackageRecord[],
-): Promise<void> {
+interface Unpacked {
+  readonly unpacked: readonly UnpackedPackage[];
+  readonly records: readonly PackageRecord[];
+  readonly below: Tree | undefined;
+}
+
+/** Writes the whole of each file that this tree has another content of than the one below it. */
+async function writeDatabase(tree: Tree, { unpacked, records, below }: Unpacked): Promise<void> {
+  if (records.length === 0 && below !== undefined) return;
   const write = (path: string, text: string): Promise<void> =>
-    tree.writeText(treePath(`var/lib/dpkg/${path}`), Buffer.from(text, 'latin1'));
+    tree.writeText(databasePath(path), Buffer.from(text, 'latin1'));
+  const before = async (path: string): Promise<string> => (await below?.readText(databasePath(path))) ?? '';
   // One file for each set of fields and path: format 1 of dpkg's directory info/.
   await write('info/format', '1\n');
-  await tree.writeText(treePath('var/lib/dpkg/status'), unpackedStatus(records));
-  for (const [name, text] of triggerInterests(records)) await write(`triggers/${name}`, text);
+  await tree.writeText(databasePath('status'), (await before('status')) + unpackedStatus(records));
+  const pending = { interests: await before('triggers/File'), pending: await before('triggers/Unincorp') };
+  const activated = activatedTriggers(records, pending);
+  if (activated !== pending.pending) await write('triggers/Unincorp', activated);
+  for (const [name, text] of triggerInterests(records)) {
+    await write(`triggers/${name}`, (await before(`triggers/${name}`)) + text);
+  }
   for (const record of records) await write(`info/${databaseName(record.entry)}.list`, fileList(record));
   const info = await tree.resolve(treePath('var/lib/dpkg/info'));
   for (const { entry, directory, control } of unpacked) {

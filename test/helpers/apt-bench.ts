@@ -49,12 +49,14 @@ export class AptBench {
   readonly directory: HostPath;
   readonly #mode: PrivilegeMode;
   readonly #packagePool: HostPath;
+  readonly #parts: PartStore;
   #count = 0;
 
   constructor(directory: HostPath, mode: PrivilegeMode, packagePool = hostPath(join(directory, 'packages'))) {
     this.directory = directory;
     this.#mode = mode;
     this.#packagePool = packagePool;
+    this.#parts = plainParts(hostPath(join(directory, 'parts')));
   }
 
   async context(more: Partial<BuildContext> = {}): Promise<BuildContext> {
@@ -72,7 +74,7 @@ export class AptBench {
       origin: undefined,
       metadataPolicy: { refresh: 'aged', maxAge: 3_600_000 },
       jobs: 2,
-      parts: plainParts(hostPath(join(this.directory, 'parts'))),
+      parts: this.#parts,
       lock: (path) => acquireLock(path),
       madeFrom: () => undefined,
       stateOf: () => Promise.resolve(undefined),

@@ -5,9 +5,11 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
+import { Resources } from '../../src/base/disposal.ts';
 import { nativeArchitecture } from '../../src/distro/architectures.ts';
 import { mountOverlay } from '../../src/sandbox/overlay.ts';
 import { installPackages } from '../../src/steps/install-packages.ts';
+import { selectBase } from '../../src/steps/select-base.ts';
 import { unpackPackages } from '../../src/steps/unpack-packages.ts';
 import { AptBench, buildPackage, debianSet } from '../helpers/apt-bench.ts';
 import { isRoot } from '../helpers/ordinary-user.ts';
@@ -35,7 +37,12 @@ const packages = {
     'DEBIAN/triggers': 'interest-noawait /usr/share/told\ninterest named-trigger\n',
     'DEBIAN/postinst': '#!/bin/sh\nls /usr/share/told >/usr/share/told-of\n',
   },
-  tells: { 'usr/share/told/news': 'news\n', 'DEBIAN/triggers': 'activate named-trigger\n' },
+  tells: {
+    'usr/share/told/news': 'news\n',
+    // debianutils, of the base set, wants to be told of these.
+    'usr/share/debianutils/shells.d/tells': '/usr/bin/tells\n',
+    'DEBIAN/triggers': 'activate named-trigger\n',
+  },
   alternative: {
     'usr/bin/one': '#!/bin/sh\n',
     'DEBIAN/postinst': '#!/bin/sh\nupdate-alternatives --install /usr/bin/either either /usr/bin/one 10\n',
@@ -46,33 +53,65 @@ let scratch: HostPath;
 let bench: AptBench;
 let resolved: HostPath;
 let plain: HostPath;
-let lower: HostPath;
+let base: HostPath;
+let rest: HostPath;
 let linked: HostPath;
 
 describe.skipIf(!isRoot)('packages that are linked into a tree (needs root)', () => {
-  let mount: AsyncDisposable;
+  const mounts = new Resources();
 
   beforeAll(async () => {
     scratch = hostPath(await mkdtemp('/var/tmp/mkimg-unpacking-'));
     await chmod(scratch, 0o755);
     bench = new AptBench(scratch, 'root');
-    const [source, upper, work] = [await place('source'), await place('upper'), await place('work')];
+    const source = await place('source');
     const files: HostPath[] = [];
     for (const [name, content] of Object.entries(packages)) {
       files.push(await buildPackage(source, { Package: name }, content));
     }
     resolved = await bench.resolve(await debianSet('trixie'), { names: files });
-    [plain, lower, linked] = [await place('plain'), await place('lower'), await place('linked')];
+    plain = await place('plain');
     await bench.install(resolved, plain);
-    const inputs = { resolved: { path: resolved, meta: null }, architecture, documentation: true };
-    await unpackPackages.run(inputs, lower, await bench.context());
-    mount = await mountOverlay({ lowers: [lower], upper, work, target: linked });
-    const more = { base: { root: linked }, bootable: true, environment: {} };
-    await installPackages.run({ ...inputs, ...more }, linked, await bench.context());
+    // As plans have it: the base set is unpacked and set up, then all else.
+    const selected = hostPath(join(scratch, 'base-set'));
+    await selectBase.run({ resolved: { path: resolved, meta: null } }, selected, await bench.context());
+    const inputs = { architecture, documentation: true };
+    const ofBase = { ...inputs, resolved: { path: selected, meta: null } };
+    const ofAll = { ...inputs, resolved: { path: resolved, meta: null } };
+    const more = { bootable: true, environment: {} };
+    base = await place('base');
+    await unpackPackages.run(ofBase, base, await bench.context());
+    const [baseChanges, baseTree] = await overlay('base', [base]);
+    const setUpBase = { ...ofBase, ...more, base: { root: baseTree }, triggersLater: true as const };
+    await installPackages.run(setUpBase, baseTree, await bench.context());
+    rest = await place('rest');
+    await unpackPackages.run({ ...ofAll, base: { root: baseTree } }, rest, await bench.context());
+    [, linked] = await overlay('rest', [rest, baseChanges, base]);
+    await installPackages.run({ ...ofAll, ...more, base: { root: linked } }, linked, await bench.context());
   });
   afterAll(async () => {
-    await mount[Symbol.asyncDispose]();
+    await mounts[Symbol.asyncDispose]();
     await rm(scratch, { recursive: true, force: true });
+  });
+
+  /** Directory of the changes, and where the tree is. */
+  async function overlay(name: string, lowers: readonly HostPath[]): Promise<[HostPath, HostPath]> {
+    const [upper, work, target] = [
+      await place(`${name}-upper`),
+      await place(`${name}-work`),
+      await place(`${name}-tree`),
+    ];
+    mounts.use(await mountOverlay({ lowers, upper, work, target }));
+    return [upper, target];
+  }
+
+  it('links each package in one of the two trees', async () => {
+    const packages = ['with-conffile', 'is-told', 'tells', 'alternative'];
+    expect(await readdir(join(rest, 'var/lib/dpkg/info'))).toEqual(
+      expect.arrayContaining(packages.map((name) => `${name}.list`)),
+    );
+    expect(await readdir(join(base, 'var/lib/dpkg/info'))).toContain('bash.list');
+    expect(await readdir(join(rest, 'var/lib/dpkg/info'))).not.toContain('bash.list');
   });
 
   it('gives the database that dpkg writes when it unpacks them itself', async () => {
@@ -85,6 +124,7 @@ describe.skipIf(!isRoot)('packages that are linked into a tree (needs root)', ()
     expect(await listing(linked)).toEqual(await listing(plain));
     expect(await readFile(join(linked, 'usr/bin/diverted.real'), 'utf8')).toContain('theirs');
     expect(await readFile(join(linked, 'usr/share/told-of'), 'utf8')).toBe('news\n');
+    expect(await readFile(join(linked, 'etc/shells'), 'utf8')).toContain('/usr/bin/tells\n');
     expect((await stat(join(linked, 'etc/with-conffile.conf'))).mode & 0o777).toBe(0o600);
   });
 
@@ -94,14 +134,14 @@ describe.skipIf(!isRoot)('packages that are linked into a tree (needs root)', ()
   });
 
   it('changes nothing in the tree of links', async () => {
-    const inode = (await stat(join(lower, 'usr/bin/bash'))).ino;
+    const inode = (await stat(join(base, 'usr/bin/bash'))).ino;
     const parts = await readdir(join(scratch, 'parts'));
     const inodes = await Promise.all(
       parts.map((part) => stat(join(scratch, 'parts', part, 'data/usr/bin/bash')).catch(() => undefined)),
     );
     expect(inodes.some((stats) => stats?.ino === inode)).toBe(true);
     // The maintainer script changed its mode: in the overlay, not in the file that all trees share.
-    expect((await stat(join(lower, 'etc/with-conffile.conf.dpkg-new'))).mode & 0o777).toBe(0o755);
+    expect((await stat(join(rest, 'etc/with-conffile.conf.dpkg-new'))).mode & 0o777).toBe(0o755);
   });
 });
 

@@ -2,8 +2,9 @@ import type { ResolvedPackage } from '../../distro/resolved.ts';
 import type { Member } from './unpacked.ts';
 
 /*
- * dpkg's database (/var/lib/dpkg) as it is after unpacking packages in an empty tree. What dpkg makes of it when it sets
- * the packages up is then the same as if it had unpacked them itself; test/integration/apt.test.ts compares the two.
+ * dpkg's database (/var/lib/dpkg) as it is after unpacking packages in an empty tree, or in one where others are set up. What
+ * dpkg makes of it when it sets the packages up is then the same as if it had unpacked them itself;
+ * test/integration/unpacking.test.ts compares the two.
  */
 
 /** What the database holds of one package. */
@@ -79,4 +80,46 @@ export function triggerInterests(packages: readonly PackageRecord[]): ReadonlyMa
     }
   }
   return files;
+}
+
+/** Lines of `triggers/File`: a path, and who wants to be told of files at or below it. */
+function fileInterests(text: string): readonly string[] {
+  return text.split('\n').flatMap((line) => /^(\/\S*) \S+$/.exec(line)?.[1] ?? []);
+}
+
+/**
+ * The content of `triggers/Unincorp` after unpacking packages where others are set up that want to be told of their files:
+ * each trigger with the packages that wait for it (deb-triggers(5), dpkg's lib/dpkg/triglib.c).
+ * @param interests content of `triggers/File`
+ * @param pending content of `triggers/Unincorp` before
+ */
+export function activatedTriggers(
+  packages: readonly PackageRecord[],
+  { interests, pending }: { readonly interests: string; readonly pending: string },
+): string {
+  const activated = new Map(
+    pending.split('\n').flatMap((line): [string, Set<string>][] => {
+      const [name = '', ...awaiters] = line.split(' ');
+      return name === '' ? [] : [[name, new Set(awaiters)]];
+    }),
+  );
+  for (const path of fileInterests(interests)) {
+    for (const { entry, members } of packages) {
+      if (!members.some((member) => isAtOrBelow(`/${member.path}`, path))) continue;
+      const awaiters = activated.get(path) ?? new Set();
+      activated.set(path, awaiters.add(databaseName(entry)));
+    }
+  }
+  return [...activated].map(([name, awaiters]) => `${[name, ...awaiters].join(' ')}\n`).join('');
+}
+
+function isAtOrBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}
+
+/** Paths, without the leading slash, that `diversions` and `statoverride` speak of. */
+export function claimedPaths(diversions: string, overrides: string): ReadonlySet<string> {
+  const diverted = diversions.split('\n').filter((_, index) => index % 3 < 2);
+  const overridden = overrides.split('\n').map((line) => line.replace(/^(\S+ ){3}/, ''));
+  return new Set([...diverted, ...overridden].map((path) => path.replace(/^\//, '')).filter(Boolean));
 }

@@ -28,6 +28,16 @@ export interface LinkOptions {
   /** Top directories that are links into /usr, such as `bin`. */
   readonly merged: readonly string[];
   readonly documentation: boolean;
+  /** The tree that all this is to lie above; absent for a new tree. */
+  readonly below?: TreeBelow;
+}
+
+/** What a tree has, as far as links above it have to know. Paths are relative, bytes as Latin-1. */
+export interface TreeBelow {
+  /** A directory with what the one above it takes over, `other` for anything else, undefined where nothing is. */
+  at(path: string): Omit<PlannedDirectory, 'path'> | 'other' | undefined;
+  /** Whether its package manager wants files of this path somewhere else, or with another owner. */
+  isClaimed(path: string): boolean;
 }
 
 export interface PlannedDirectory {
@@ -52,7 +62,7 @@ export interface LinkPlan {
 
 /**
  * Where the files of packages go in a new tree, as dpkg would unpack them: what two packages have is a directory in both;
- * configuration files wait as `.dpkg-new`. Pure.
+ * configuration files wait as `.dpkg-new`. Pure but for what `below` looks up.
  * @returns the reason when it takes dpkg to decide, as for a file that is in two packages.
  */
 export function planLinks(
@@ -118,11 +128,14 @@ class LinkPlanner {
     const known = this.#types.get(path);
     // The first package gives a directory its mode and owner, as with dpkg.
     if (known === 'directory') return undefined;
-    if (known !== undefined) return `/${path} is a directory in one package and something else in another`;
+    const below = this.#options.below?.at(path);
+    if (known !== undefined || below === 'other') {
+      return `/${path} is a directory in one package and something else in another`;
+    }
     const reason = this.#addParents(path);
     if (reason !== undefined) return reason;
     this.#types.set(path, 'directory');
-    this.#directories.push({ path, mode, uid, gid });
+    this.#directories.push({ mode, uid, gid, ...below, path });
     return undefined;
   }
 
@@ -133,7 +146,9 @@ class LinkPlanner {
   }
 
   #take(path: string): string | undefined {
-    if (this.#types.has(path)) return `/${path} is in two packages`;
+    const { below } = this.#options;
+    if (below?.isClaimed(path) === true) return `/${path} is diverted, or has an owner of its own`;
+    if (this.#types.has(path) || below?.at(path) !== undefined) return `/${path} is in two packages`;
     this.#types.set(path, 'link');
     return undefined;
   }

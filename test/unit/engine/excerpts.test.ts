@@ -44,7 +44,9 @@ async function statesOf(...layers: readonly Layer[]): Promise<ExcerptStates> {
     await write(upper, files);
     for (const path of without) await rm(join(merged, path), { recursive: true });
     await cp(upper, merged, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-    lower = { excerpts: await excerptStates({ upper, merged, lower, declared, since: Date.now() - 1000 }) };
+    lower = {
+      excerpts: await excerptStates({ upper, views: [merged], lower, declared, since: Date.now() - 1000 }),
+    };
   }
   return lower?.excerpts ?? {};
 }

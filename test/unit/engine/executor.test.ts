@@ -7,7 +7,7 @@ import { MkimgError } from '../../../src/base/errors.ts';
 import type { AnyFileStep, AnyTreeStep } from '../../../src/engine/environment.ts';
 import { evaluate } from '../../../src/engine/evaluate.ts';
 import { execute } from '../../../src/engine/executor.ts';
-import type { OpenedFile, OpenedTree } from '../../../src/plan/step.ts';
+import type { OpenedFile, OpenedTree, Plan } from '../../../src/plan/step.ts';
 import {
   catalogueOf,
   copyingMounter,
@@ -152,6 +152,37 @@ describe('execute', () => {
     const { results } = await execute(plan, environment, [stepId('list')]);
     expect(await readFile(results.get(stepId('list'))?.entry.path ?? '', 'utf8')).toBe('built');
     expect(results.get(stepId('build'))?.entry.record.layers).toHaveLength(1);
+  });
+
+  test('lays what a layer step fills over its base, which it reads', async () => {
+    await using cache = await testCache();
+    const layer: AnyTreeStep = {
+      output: 'tree',
+      version: 1,
+      tools: [],
+      layer: true,
+      run: async (inputs, root) => {
+        const { base } = inputs as { base: OpenedTree };
+        expect(await readdir(root)).toEqual([]);
+        expect(await readdir(base.root)).toEqual(['one']);
+        await writeFile(join(root, 'linked'), '');
+      },
+    };
+    const environment = await testEnvironment(cache, {
+      catalogue: { ...catalogue, 'unpack-packages': layer },
+    });
+    const plan = (keep: boolean): Plan =>
+      planOf([
+        step('base', 'copy-trees', { name: 'one' }),
+        { ...step('layer', 'unpack-packages', { base: ref('base', 'tree') }), keep },
+        step('top', 'copy-trees', { name: 'two', base: ref('layer', 'tree') }),
+        step('list', 'pack-tar', { tree: ref('top', 'tree') }),
+      ]);
+    const { results } = await execute(plan(true), environment, [stepId('list')]);
+    expect(await readFile(results.get(stepId('list'))?.entry.path ?? '', 'utf8')).toBe('linked one two');
+    expect(results.get(stepId('top'))?.entry.record.layers).toHaveLength(3);
+    expect(copyingMounter.mounted.size).toBe(0);
+    await expect(execute(plan(false), environment, [stepId('list')])).rejects.toThrow('does not stand alone');
   });
 
   test('runs independent steps at the same time, but no more than there are places', async () => {

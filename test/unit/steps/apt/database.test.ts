@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { PackageRecord } from '../../../../src/steps/apt/database.ts';
 import {
+  activatedTriggers,
+  claimedPaths,
   databaseName,
   fileList,
   parseConffiles,
@@ -45,6 +47,21 @@ describe("dpkg's database of unpacked packages", () => {
     const conffiles = 'remove-on-upgrade /etc/b\n';
     expect(unpackedStatus([{ ...record, conffiles }])).toContain(' /etc/b newconffile remove-on-upgrade\n');
     expect(parseConffiles('other-flag /etc/a\n')).toBeUndefined();
+  });
+
+  it('tells packages that are set up of files that they want to be told of', () => {
+    const interests = '/etc/x other\n/etc told/noawait\n/usr nobody\n';
+    const pending = 'ldconfig -\n/etc early\n';
+    const twice = [record, { ...record, entry: same, members: [{ path: 'etcetera' }] }];
+    expect(activatedTriggers(twice, { interests, pending })).toBe('ldconfig -\n/etc early x\n/etc/x x\n');
+    expect(activatedTriggers([], { interests, pending })).toBe(pending);
+  });
+
+  it('knows the paths that are diverted or have owners of their own', () => {
+    const diversions = '/usr/bin/a\n/usr/bin/a.real\nsome-package\n';
+    const claimed = claimedPaths(diversions, 'root mail 2755 /usr/bin/b c\n');
+    expect([...claimed].sort()).toEqual(['usr/bin/a', 'usr/bin/a.real', 'usr/bin/b c']);
+    expect(claimedPaths('', '')).toEqual(new Set());
   });
 
   it('notes who is interested in which trigger', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../../../src/base/brand.ts';
 import { temporaryDirectory } from '../../../../src/base/temporary.ts';
-import type { LinkSource } from '../../../../src/steps/apt/linking.ts';
+import type { LinkOptions, LinkSource, TreeBelow } from '../../../../src/steps/apt/linking.ts';
 import { linkOrCopy, makeLinks, planLinks } from '../../../../src/steps/apt/linking.ts';
 import type { Member, MemberType } from '../../../../src/steps/apt/unpacked.ts';
 
@@ -23,7 +23,7 @@ function source(paths: readonly string[], more: Partial<LinkSource> = {}): LinkS
 }
 
 /** `directory/` and `file` of a plan; the reason when there is none. */
-function placesOf(sources: readonly LinkSource[], more: Partial<typeof options> = {}) {
+function placesOf(sources: readonly LinkSource[], more: Partial<LinkOptions> = {}) {
   const plan = planLinks(sources, { ...options, ...more });
   if ('reason' in plan) return plan.reason;
   return [...plan.directories.map(({ path }) => `${path}/`), ...plan.links.map(({ to }) => to)];
@@ -97,6 +97,33 @@ describe('planLinks', () => {
     ],
   ])('leaves %s to dpkg', (_name, sources, reason) => {
     expect(placesOf(sources)).toContain(reason);
+  });
+});
+
+describe('planLinks above a tree', () => {
+  const known: Readonly<Record<string, ReturnType<TreeBelow['at']>>> = {
+    etc: { mode: 0o700, uid: 3, gid: 4 },
+    'etc/file': 'other',
+    run: 'other',
+  };
+  const below: TreeBelow = { at: (path) => known[path], isClaimed: (path) => path === 'etc/diverted' };
+
+  it('gives directories that are there the mode and owner that they have there', () => {
+    const plan = planLinks([source(['etc/', 'etc/x/', 'etc/x/y'])], { ...options, below });
+    expect(plan).toMatchObject({
+      directories: [
+        { path: 'etc', mode: 0o700, uid: 3, gid: 4 },
+        { path: 'etc/x', mode: 0o755, uid: 0, gid: 0 },
+      ],
+    });
+  });
+
+  it.each([
+    ['a file that is there', ['etc/file'], '/etc/file is in two packages'],
+    ['a directory where a link is', ['run/x'], '/run is a directory'],
+    ['a diverted file', ['etc/diverted'], '/etc/diverted is diverted'],
+  ])('leaves %s to dpkg', (_name, paths, reason) => {
+    expect(placesOf([source(paths)], { below })).toContain(reason);
   });
 });
 
