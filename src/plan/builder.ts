@@ -41,6 +41,7 @@ const outputTypes = {
   'join-initrds': 'files',
   'extract-kernels': 'files',
   'build-uki': 'files',
+  'make-file-system': 'file',
   'build-disk': 'file',
   'pick-newest': 'file',
   compress: 'file',

@@ -171,10 +171,13 @@ function diskOutputs(
 
 function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | undefined): Ref<'file'> {
   const { config } = image;
+  const rootFileSystem =
+    config.RepartDirectories.length > 0 ? {} : { rootFileSystem: planRootFileSystem(image, tree) };
   return image.add(
     'build-disk',
     {
       tree: tree.root,
+      ...rootFileSystem,
       ...(ukis === undefined ? {} : { ukis }),
       definitions: config.RepartDirectories.map((path) => ({ $host: path })),
       architecture: config.Architecture,
@@ -184,6 +187,18 @@ function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | u
       bootLoader: image.bootLoader,
     },
     { label: 'build disk image', ...image.originOption('RepartDirectories') },
+  );
+}
+
+/** A step of its own: it is made beside kernel images, and stays as it is when only these change. */
+function planRootFileSystem(image: PlannedImage, tree: PlannedTree): Ref<'file'> {
+  const { config, seed, epoch, bootable } = image;
+  // The name that systemd-repart gives the partition.
+  const label = `root-${config.Architecture}`;
+  return image.add(
+    'make-file-system',
+    { tree: tree.root, withoutBoot: bootable, label, seed, epoch },
+    { label: 'make the root file system' },
   );
 }
 

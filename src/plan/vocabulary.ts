@@ -235,11 +235,22 @@ export interface StepInputs {
     readonly epoch: number;
   };
   /** GPT disk image by systemd-repart. Output: `file`; meta holds the partition list. */
+  /** The root file system of the built-in disk layout. Output: `file`, an ext4 file system. */
+  'make-file-system': {
+    readonly tree: Ref<'tree'>;
+    /** /boot and /efi are on a partition of their own. */
+    readonly withoutBoot: boolean;
+    readonly label: string;
+    readonly seed: string;
+    readonly epoch: number;
+  };
   'build-disk': {
     readonly tree: Ref<'tree'>;
+    /** For the built-in layout; absent where there are definitions. */
+    readonly rootFileSystem?: Ref<'file'>;
     /** Unified kernel images for the ESP; absent for images that do not boot. */
     readonly ukis?: Ref<'files'>;
-    /** Directories of user's definitions; empty for the built-in ones. */
+    /** Directories of user's definitions; empty for the built-in layout. */
     readonly definitions: readonly HostInput[];
     readonly architecture: ArchitectureName;
     readonly seed: string;

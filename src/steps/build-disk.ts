@@ -16,18 +16,17 @@ import type { BuildContext, FileStep } from './implementation.ts';
 
 /**
  * A GPT disk image, without loop devices. The user's definitions are systemd-repart's to carry out; without any, the image
- * has an ESP and an ext4 root partition, which are filled in place. meta: `{ partitions, sectorSize }`.
+ * has an ESP and a root partition, whose file system was made before. meta: `{ partitions, sectorSize }`.
  *
  * The same inputs give the same bytes for vfat, ext4, erofs and squashfs; btrfs, xfs and LUKS are never reproducible.
  */
 export const buildDisk: FileStep<'build-disk'> = {
   output: 'file',
-  version: 1,
-  memory: 512 << 20,
+  version: 2,
   tools: [
     { tool: 'systemd-repart', minimum: '254', reason: 'to lay out the disk image' },
-    { tool: 'mke2fs', minimum: '1.47.1', reason: 'to make the root file system' },
-    { tool: 'debugfs', reason: 'to set times in the root file system' },
+    { tool: 'dd', reason: 'to copy the root file system into the disk image' },
+    { tool: 'mke2fs', minimum: '1.47.1', reason: 'to make ext4 file systems' },
     { tool: 'mkfs.fat', reason: 'to make the EFI system partition' },
     { tool: 'mmd', reason: 'to make directories in the EFI system partition' },
     { tool: 'mcopy', reason: 'to fill the EFI system partition' },
@@ -55,9 +54,10 @@ async function buildImage(
       ? undefined
       : await collectBootFiles({ root: tree.root, ukis, architecture, bootLoader });
   const request = { inputs, image, bootFiles };
-  return inputs.definitions.length === 0
-    ? buildInPlace(request, context)
-    : buildByDefinitions(request, context);
+  const { rootFileSystem } = inputs;
+  return rootFileSystem === undefined
+    ? buildByDefinitions(request, context)
+    : buildInPlace(request, rootFileSystem.path, context);
 }
 
 /** @throws MkimgError `esp-too-small`: such an image would be built without complaint and never boot. */

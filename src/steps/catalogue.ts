@@ -17,6 +17,7 @@ import type { StepImplementation } from './implementation.ts';
 import { installBootLoader } from './install-boot-loader.ts';
 import { installPackages } from './install-packages.ts';
 import { joinInitrds } from './join-initrds.ts';
+import { makeFileSystem } from './make-file-system.ts';
 import { makeInitrd } from './make-initrd.ts';
 import { cleanPackageMetadata } from './clean-package-metadata.ts';
 import { manifest } from './manifest.ts';
@@ -76,6 +77,7 @@ export const catalogue = {
   'join-initrds': joinInitrds,
   'extract-kernels': extractKernels,
   'build-uki': buildUki,
+  'make-file-system': makeFileSystem,
   'build-disk': buildDisk,
   'pick-newest': pickNewest,
   compress,

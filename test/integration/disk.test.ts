@@ -13,6 +13,7 @@ import type { Gpt } from '../../src/formats/gpt.ts';
 import type { Opened } from '../../src/plan/step.ts';
 import type { StepInputs } from '../../src/plan/vocabulary.ts';
 import { buildDisk } from '../../src/steps/build-disk.ts';
+import { makeFileSystem } from '../../src/steps/make-file-system.ts';
 import { installBootLoader } from '../../src/steps/install-boot-loader.ts';
 import type { DiskBench } from '../helpers/disk-bench.ts';
 import { diskBench } from '../helpers/disk-bench.ts';
@@ -46,8 +47,18 @@ async function build(name: string, changes: Partial<Inputs> = {}, leaveOut?: 'uk
     names: ['6.1.efi', '6.12.efi'],
     meta: null,
   };
+  const tree = { root: bench.root };
+  const rootFileSystem = hostPath(join(bench.directory, `${name}.ext4`));
+  if (changes.definitions === undefined) {
+    await makeFileSystem.run(
+      { tree, withoutBoot: leaveOut !== 'ukis', label: 'root-x86-64', seed: changes.seed ?? seed, epoch },
+      rootFileSystem,
+      await bench.newContext(),
+    );
+  }
   const inputs: Inputs = {
-    tree: { root: bench.root },
+    tree,
+    ...(changes.definitions === undefined ? { rootFileSystem: { path: rootFileSystem, meta: null } } : {}),
     definitions: [],
     architecture: 'x86-64',
     seed,

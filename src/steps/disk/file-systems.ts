@@ -1,12 +1,11 @@
 import { blockBytes } from './usage.ts';
 
-/** An ext4 file system inside a disk image that is new there: all its bytes are zero and not allocated. */
+/** An ext4 file system in a new file: all its bytes are zero and not allocated. */
 export interface Ext4Request {
   /** Paths inside the sandbox. */
   readonly image: string;
   readonly tree: string;
-  /** Bytes from the start of the image, and length in bytes. */
-  readonly offset: number;
+  /** Length in bytes. */
   readonly size: number;
   readonly label: string;
   readonly uuid: string;
@@ -14,17 +13,12 @@ export interface Ext4Request {
 }
 
 /**
- * mke2fs that fills a partition with a tree where it lies in the image, with the options that systemd-repart 257 uses.
+ * mke2fs that fills a file with a tree, with the options that systemd-repart 257 uses.
  * `assume_storage_prezeroed` saves writing the journal and inode tables, now and by the kernel after the first mount.
  * With SOURCE_DATE_EPOCH in the environment, mke2fs 1.47.1 clamps all times to it and sorts each directory.
  */
 export function mke2fsArgv(request: Ext4Request): string[] {
-  const extended = [
-    `offset=${request.offset}`,
-    'nodiscard',
-    'assume_storage_prezeroed=1',
-    `hash_seed=${request.hashSeed}`,
-  ];
+  const extended = ['nodiscard', 'assume_storage_prezeroed=1', `hash_seed=${request.hashSeed}`];
   return [
     ['-q', '-F', '-t', 'ext4', '-T', 'default'],
     ['-I', '256', '-m', '0', '-b', String(blockBytes)],
