@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { hostPath } from '../../src/base/brand.ts';
 import { byBytes } from '../../src/base/canonical.ts';
+import { ConfigurationError } from '../../src/base/errors.ts';
 import type { ConfigFiles } from '../../src/config/files.ts';
 import type { ProjectRequest } from '../../src/config/project.ts';
 
@@ -32,11 +33,19 @@ export function memoryFiles(content: Readonly<Record<string, string>>, root = '/
         .sort(byBytes),
     read: (path) => {
       const text = files.get(path);
+      if (text === undefined && directories.has(path)) throw isDirectory(path);
       if (text === undefined) throw new Error(`no file ${path}`);
       return text;
     },
     realPath: (path) => path,
   };
+}
+
+/** As for files on the disk. */
+function isDirectory(path: string): ConfigurationError {
+  const origin = { kind: 'path', path: hostPath(path) } as const;
+  const message = 'it cannot be read: it is a directory';
+  return new ConfigurationError([{ severity: 'error', code: 'unreadable-file', message, origin }]);
 }
 
 /** A request for a project in memory on an x86-64 host with Debian bookworm. */
