@@ -6,6 +6,8 @@ import { kmodIndexFlags as flags, kmodIndexHeaderSize, kmodIndexMagic } from './
 export interface KmodIndex {
   /** Values of all keys that match, which may be patterns; those of the highest priority (lowest number) first. */
   lookup(key: string): readonly string[];
+  /** All values, by the bytes of their keys. */
+  values(): readonly string[];
 }
 
 /** Deeper than any key is long. */
@@ -17,18 +19,30 @@ export function openKmodIndex(index: Buffer): KmodIndex {
   if (index.readUInt16BE(4) !== 2) throw damaged();
   const root = index.readUInt32BE(8);
   return {
+    values: () => readable(() => valuesBelow(index, root, 0)),
     lookup(key) {
       const found: Value[] = [];
-      try {
-        search(index, { root, key, found });
-      } catch (error) {
-        if (error instanceof RangeError) throw damaged();
-        throw error;
-      }
+      readable(() => search(index, { root, key, found }));
       found.sort((left, right) => left.priority - right.priority);
       return [...new Set(found.map(({ value }) => value))];
     },
   };
+}
+
+function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) throw damaged();
+    throw error;
+  }
+}
+
+function valuesBelow(index: Buffer, place: number, depth: number): readonly string[] {
+  if (depth > maximumDepth) throw damaged();
+  const { values, children } = readNode(index, place);
+  const below = children.flatMap(([, child]) => valuesBelow(index, child, depth + 1));
+  return [...values.map(({ value }) => value), ...below];
 }
 
 interface Value {

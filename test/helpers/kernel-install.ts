@@ -64,8 +64,8 @@ export interface HookMachine {
   readonly configuration: string;
   readonly cache: string;
   readonly extraEnvironment?: Readonly<Record<string, string>>;
-  /** POSIX sh that runs before, in a mount namespace of its own. */
-  readonly setup?: string;
+  /** POSIX sh that runs before and after, in a mount namespace of its own. */
+  readonly around?: { readonly before: string; readonly after?: string };
 }
 
 const machineId = '3e0484f3634a418b8e6a39e8828b03e3';
@@ -85,20 +85,26 @@ function pluginEnvironment({ system, cache }: HookMachine): Readonly<Record<stri
   };
 }
 
-/** Runs the system's own kernel-install on this machine: with the system's libraries, by the system's loader. */
-export async function kernelInstall(machine: HookMachine, argv: readonly string[]): Promise<HookRun> {
+/** A command with its whole environment. */
+export interface HookCommand {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The system's own kernel-install on this machine: with the system's libraries, by the system's loader. */
+export function kernelInstallCommand(machine: HookMachine, argv: readonly string[]): HookCommand {
   const { root } = machine.system;
   const libraries = ['usr/lib/x86_64-linux-gnu/systemd', 'usr/lib/x86_64-linux-gnu'].map((path) =>
     join(root, path),
   );
   const plugins = join(root, 'usr/lib/kernel/install.d');
-  return run(
-    [
+  return {
+    argv: [
       ...namespace(machine),
       join(root, 'usr/lib64/ld-linux-x86-64.so.2'),
       ...['--library-path', libraries.join(':'), join(root, 'usr/bin/kernel-install'), ...argv],
     ],
-    {
+    env: {
       ...pluginEnvironment(machine),
       KERNEL_INSTALL_CONF_ROOT: machine.configuration,
       KERNEL_INSTALL_PLUGINS: [
@@ -110,7 +116,12 @@ export async function kernelInstall(machine: HookMachine, argv: readonly string[
       PATH: process.env['PATH'] ?? '',
       ...machine.extraEnvironment,
     },
-  );
+  };
+}
+
+/** Runs the system's own kernel-install. */
+export function kernelInstall(machine: HookMachine, argv: readonly string[]): Promise<HookRun> {
+  return run(kernelInstallCommand(machine, argv));
 }
 
 /** Runs the plugin alone, with no more environment than given. */
@@ -119,14 +130,19 @@ export async function runPlugin(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<HookRun> {
-  return run([...namespace(machine), plugin, ...argv], { ...pluginEnvironment(machine), ...environment });
+  return run({
+    argv: [...namespace(machine), plugin, ...argv],
+    env: { ...pluginEnvironment(machine), ...environment },
+  });
 }
 
-function namespace({ setup }: HookMachine): readonly string[] {
-  return setup === undefined ? [] : ['unshare', '--mount', 'sh', '-euc', `${setup}\n"$@"`, 'sh'];
+function namespace({ around }: HookMachine): readonly string[] {
+  if (around === undefined) return [];
+  const script = `{ ${around.before}\n} || exit 99\n"$@"; code=$?\n${around.after ?? ''}\nexit $code`;
+  return ['unshare', '--mount', 'sh', '-uc', script, 'sh'];
 }
 
-async function run(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<HookRun> {
+async function run({ argv, env }: HookCommand): Promise<HookRun> {
   const [program = '', ...rest] = argv;
   const { exitCode, signal, stdout, tail } = await runProgram({
     argv: [program, ...rest],

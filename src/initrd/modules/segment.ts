@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { HostPath, TreePath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
-import { canonicalJson } from '../../base/canonical.ts';
+import { canonicalJson, sha256 } from '../../base/canonical.ts';
 import { compressionSuffixOf } from '../../formats/kmod.ts';
 import { paddingOf, writeNewc } from '../../formats/newc.ts';
 import { compressFile } from '../../steps/compression.ts';
@@ -72,7 +72,7 @@ export function segmentFingerprint(selection: ModuleSelection, epoch: number): s
 
 function itemFingerprint(item: SegmentItem): Json {
   if (item.kind === 'link') return item.target;
-  if (Buffer.isBuffer(item.content)) throw new Error('internal: content without a file');
+  if (Buffer.isBuffer(item.content)) return sha256(item.content);
   const { ino, size, mtimeMs, ctimeMs } = lstatSync(item.content.file);
   return [ino, size, mtimeMs, ctimeMs];
 }

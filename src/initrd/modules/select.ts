@@ -1,13 +1,23 @@
 import type { HostPath, TreePath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
 import { byBytes } from '../../base/canonical.ts';
+import { MkimgError } from '../../base/errors.ts';
+import { openSource } from '../../formats/bytes.ts';
+import type { KernelModule } from '../../formats/kmod.ts';
 import { firmwareNames } from '../../formats/kmod.ts';
+import { moduleFault } from '../../formats/module-file.ts';
 import type { SelectedModule } from '../../steps/kernel-modules/closure.ts';
 import { withDependencies } from '../../steps/kernel-modules/closure.ts';
 import type { ModinfoContext } from '../../steps/kernel-modules/firmware-names.ts';
 import { firmwareOf } from '../../steps/kernel-modules/firmware.ts';
 import type { ModuleFile } from '../../steps/kernel-modules/module-files.ts';
 import { moduleFiles } from '../../steps/kernel-modules/module-files.ts';
+import {
+  aliasIndex,
+  builtinIndex,
+  dependencyIndex,
+  symbolIndex,
+} from '../../steps/kernel-modules/reduced-indexes.ts';
 import type { SegmentItem } from '../../steps/kernel-modules/segment.ts';
 import type { Tree } from '../../sandbox/tree.ts';
 import { treeAt } from '../../sandbox/tree.ts';
@@ -52,7 +62,7 @@ export interface ModuleSelection {
   /** Sorted by path. */
   readonly modules: readonly InitrdModule[];
   /** depmod's files that libkmod or people in a rescue shell read. */
-  readonly indexes: readonly { readonly path: TreePath; readonly file: HostPath }[];
+  readonly indexes: readonly { readonly path: TreePath; readonly content: HostPath | Buffer }[];
   /** Sorted by path. */
   readonly firmware: readonly InitrdFirmware[];
   /** What modules ask for and the tree has not; most of it is for hardware that is not there. */
@@ -101,13 +111,28 @@ async function indexFilesOf(
   { directory, files }: KernelIndexes,
 ): Promise<ModuleSelection['indexes']> {
   const used = files.filter((name) => !unusedTexts.has(name) || !files.includes(`${name}.bin`));
-  const found = [];
+  const found: { path: TreePath; content: HostPath | Buffer }[] = [];
   for (const name of used) {
     const path = treePath(`${directory}/${name}`);
-    if ((await tree.type(path)) === 'file') found.push({ path, file: await tree.resolve(path) });
+    if ((await tree.type(path)) === 'file') found.push({ path, content: await tree.resolve(path) });
+  }
+  const texts = async (name: string): Promise<string> =>
+    (await tree.readText(treePath(`${directory}/${name}`))) ?? '';
+  for (const [name, make] of binaryIndexes) {
+    if (files.includes(`${name}.bin`) || !files.includes(name)) continue;
+    const content = make(await texts(name), await texts('modules.dep'));
+    found.push({ path: treePath(`${directory}/${name}.bin`), content });
   }
   return found;
 }
+
+/** The forms of depmod's indexes that libkmod searches; made where there is only the text. */
+const binaryIndexes = [
+  ['modules.dep', dependencyIndex],
+  ['modules.alias', aliasIndex],
+  ['modules.symbols', symbolIndex],
+  ['modules.builtin', builtinIndex],
+] as const;
 
 function effectiveMode({ mode, host }: SelectionRequest): InitrdMode {
   return mode === 'generic' || (host !== undefined && isHostKnown(host)) ? mode : 'generic';
@@ -123,8 +148,19 @@ async function withFiles(
     version,
     selected.map(({ module }) => module),
   );
+  for (const { path, module } of files) requireWhole(path, module);
   const reasons = new Map(selected.map((entry) => [entry.module, entry.reasons]));
   return files.map((file) => ({ ...file, reasons: reasons.get(file.module) ?? [] }));
+}
+
+/** A machine whose disk driver cannot be loaded does not start, and says so only then. */
+function requireWhole(file: HostPath, { path }: KernelModule): void {
+  using source = openSource(file);
+  const fault = moduleFault(path, source);
+  if (fault === undefined) return;
+  throw new MkimgError('bad-module', `Kernel module ${path} is damaged: ${fault}.`, {
+    hint: 'Install the package again that brought it, or exclude it in KernelInitrdModules= of /etc/mkimg-initrd.',
+  });
 }
 
 type FirmwareSelection = Pick<ModuleSelection, 'firmware' | 'missingFirmware'>;

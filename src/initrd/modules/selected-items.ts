@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
-import type { TreePath } from '../../base/brand.ts';
+import type { HostPath, TreePath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
+import type { FileContent } from '../../formats/newc.ts';
 import type { SegmentItem } from '../../steps/kernel-modules/segment.ts';
 import { moduleDirectory } from '../../steps/kernels.ts';
 import type { InitrdModule, ModuleSelection } from './select.ts';
@@ -19,8 +20,10 @@ export function indexFiles(
   { indexes }: ModuleSelection,
   epoch: number,
 ): readonly (readonly [TreePath, SegmentItem])[] {
-  return indexes.map(({ path, file }) => {
-    const content = { file: Buffer.from(file), size: lstatSync(file).size };
-    return [path, { kind: 'file', content, mtime: epoch }];
-  });
+  return indexes.map(({ path, content }) => [path, { kind: 'file', content: source(content), mtime: epoch }]);
+}
+
+function source(content: HostPath | Buffer): Buffer | FileContent {
+  if (Buffer.isBuffer(content)) return content;
+  return { file: Buffer.from(content), size: lstatSync(content).size };
 }

@@ -1,5 +1,5 @@
 import type { KernelModule } from '../../formats/kmod.ts';
-import { moduleName } from '../../formats/kmod.ts';
+import { moduleName, parseModuleList } from '../../formats/kmod.ts';
 import type { KmodIndexEntry } from '../../formats/kmod-index.ts';
 import { writeKmodIndex } from '../../formats/kmod-index.ts';
 
@@ -58,11 +58,29 @@ export function reducedIndexes(
   ]);
 }
 
-/** The binary form of a whole modules.alias. */
-export function aliasIndex(text: string): Buffer {
-  const values = new Set(lines(text).map((line) => moduleName(line.split(' ')[2] ?? '')));
-  const places = new Map([...values].map((name, place) => [name, place]));
-  return writeKmodIndex(aliasEntries(text, places, normalizedAlias));
+/** The binary form of a whole modules.alias; modules.dep gives the order of modules. */
+export function aliasIndex(text: string, dependencies: string): Buffer {
+  return writeKmodIndex(aliasEntries(text, placesIn(dependencies), normalizedAlias));
+}
+
+/** The binary form of a whole modules.symbols; modules.dep gives the order of modules. */
+export function symbolIndex(text: string, dependencies: string): Buffer {
+  return writeKmodIndex(aliasEntries(text, placesIn(dependencies), (word) => word));
+}
+
+function placesIn(dependencies: string): ReadonlyMap<string, number> {
+  return new Map(lines(dependencies).map((line, place) => [moduleName(pathOf(line)), place]));
+}
+
+/** The binary form of a whole modules.dep. */
+export function dependencyIndex(text: string): Buffer {
+  return writeKmodIndex(dependencyEntries(lines(text)));
+}
+
+/** The binary form of a whole modules.builtin: names alone. */
+export function builtinIndex(text: string): Buffer {
+  const names = [...parseModuleList(text)].filter(isIndexKey);
+  return writeKmodIndex(names.map((key) => ({ key, value: '', priority: 0 })));
 }
 
 function dependencyEntries(dependencies: readonly string[]): readonly KmodIndexEntry[] {
