@@ -99,6 +99,7 @@ function placeDocumentation() {
   }
   placeCompressed(`${documentation}/changelog`, textOf('packaging/debian/changelog'));
   place(`${documentation}/copyright`, copyright());
+  place('usr/share/lintian/overrides/mkimg', textOf('packaging/debian/lintian-overrides'));
 }
 
 /** The terms of everything that is in the bundle. */
@@ -110,10 +111,18 @@ function copyright() {
     const { version: own, license } = JSON.parse(textOf(`${directory}/package.json`));
     const file = readdirSync(join(projectDirectory, directory)).find((entry) => /^licen[cs]e/i.test(entry));
     if (file === undefined) throw new Error(`${name} has no file with its licence`);
-    return `${name} ${own} (${license}):\n\n${textOf(`${directory}/${file}`).trim()}\n`;
+    return `${name} ${own} (${license}):\n\n${licenceText(license, textOf(`${directory}/${file}`))}\n`;
   });
   const head = textOf('packaging/debian/copyright').replace('@LICENSE@', textOf('LICENSE').trim());
   return [head, ...others].join('\n\n');
+}
+
+/** Debian has the text of common licences; what is left is whose rights they are. @param {string} license @param {string} text */
+function licenceText(license, text) {
+  if (license !== 'Apache-2.0') return text.trim();
+  const holders = text.match(/^ *Copyright [\d(].*/gm) ?? [];
+  const place = 'On Debian systems, the terms are in /usr/share/common-licenses/Apache-2.0.';
+  return [...holders.map((line) => line.trim()), place].join('\n');
 }
 
 function placeCompletions() {
