@@ -16,7 +16,7 @@ let system: DebianSystem;
 let version: string;
 
 /** What a distribution would bring: a UKI whose initrd has next to no modules, but the indexes of all. */
-const vendorImage = '/usr/lib/modules/vendor.efi';
+const vendorImage = '/usr/lib/vendor.efi';
 const machine = 'MACHINE_ID=3e0484f3634a418b8e6a39e8828b03e3 BOOT_ROOT=/efi';
 const packages = [
   ...['apt', 'bubblewrap', 'debian-archive-keyring', 'gpgv', 'kmod', 'linux-image-cloud-amd64', 'nodejs'],
