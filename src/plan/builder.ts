@@ -19,6 +19,7 @@ const outputTypes = {
   'run-build-scripts': 'tree',
   'run-postoutput-scripts': 'tree',
   'remove-files': 'tree',
+  'remove-unused-libraries': 'tree',
   'check-dlopens': 'tree',
   'add-dlopens': 'file',
   'place-kernels': 'tree',

@@ -173,6 +173,10 @@ function planRemains(image: PlannedImage, chain: Chain): void {
     const origin = image.originOption('RemoveFiles');
     chain.change('remove-files', { patterns: config.RemoveFiles }, { label: 'remove files', ...origin });
   }
+  if (config.RemoveUnusedLibraries.length > 0) {
+    const options = { label: 'remove unused libraries', ...image.originOption('RemoveUnusedLibraries') };
+    chain.change('remove-unused-libraries', { patterns: config.RemoveUnusedLibraries }, options);
+  }
   planScripts(image, chain, 'finalize');
   planDlopenCheck(image, chain);
   chain.change('clean-traces', {}, { label: 'remove traces of the build', keep: true });

@@ -150,6 +150,7 @@ export interface StepInputs {
   'run-postoutput-scripts': {
     readonly outputs: readonly PlannedOutput[];
   } & ScriptSettings;
+  'remove-unused-libraries': { readonly base: Ref<'tree'>; readonly patterns: readonly string[] };
   'remove-files': { readonly base: Ref<'tree'>; readonly patterns: readonly string[] };
 
   // --- finishing ------------------------------------------------------------------------------------------------

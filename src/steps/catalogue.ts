@@ -31,6 +31,7 @@ import { pickNewest } from './pick-newest.ts';
 import { placeKernels } from './place-kernels.ts';
 import { presets } from './presets.ts';
 import { removeFiles } from './remove-files.ts';
+import { removeUnusedLibraries } from './remove-unused-libraries.ts';
 import { resolvePackages } from './resolve-packages.ts';
 import { runBuildScripts } from './run-build-scripts.ts';
 import { runPostoutputScripts } from './run-postoutput-scripts.ts';
@@ -58,6 +59,7 @@ export const catalogue = {
   'run-build-scripts': runBuildScripts,
   'run-postoutput-scripts': runPostoutputScripts,
   'remove-files': removeFiles,
+  'remove-unused-libraries': removeUnusedLibraries,
   'place-kernels': placeKernels,
   depmod,
   hwdb,

@@ -52,6 +52,7 @@ const rows: readonly Row[] = [
   { kinds: ['remove-packages'], path: 'names', setting: 'RemovePackages' },
   { kinds: ['add-dlopens', 'check-dlopens'], path: 'policy', setting: 'DlopenPolicy' },
   { kinds: ['remove-files'], path: 'patterns', setting: 'RemoveFiles' },
+  { kinds: ['remove-unused-libraries'], path: 'patterns', setting: 'RemoveUnusedLibraries' },
   { kinds: ['copy-trees'], path: 'trees', setting: treesSetting },
   { path: 'scripts', setting: scriptsSetting },
   { path: 'network', setting: 'WithNetwork' },

@@ -49,6 +49,15 @@ export const RemoveFiles = setting({
   doc: 'Paths in the image, wildcards allowed.',
 });
 
+export const RemoveUnusedLibraries = setting({
+  codec: list,
+  fallback: constant([]),
+  scope: 'local',
+  summary: 'Libraries to remove at the end, unless something uses them',
+  doc: `Names of library files, wildcards allowed (\`libdb-*.so*\`). A library goes when no program or library that stays is
+linked to it, or says in a dlopen note that it opens it; what is loaded in other ways must not be named.`,
+});
+
 export const SourceDateEpoch = optionalSetting({
   codec: integer(),
   fallback: sourceDateEpoch,
