@@ -3,6 +3,7 @@
 //   npm run bench -- build      an image from scratch, and again without a change
 //   npm run bench -- engine     what builds, small changes and shared packages cost
 //   npm run bench -- growth     a tree of a hundred, some hundred, a thousand packages
+//   npm run bench -- initrd     initrds of one system, beside mkinitramfs, dracut and mkosi-initrd
 //   npm run bench -- config     reading a configuration of 200 drop-ins and 20 subimages
 //
 // Package downloads and tools trees are warm. mkosi 27 comes from Debian's forky.
@@ -10,6 +11,7 @@ import { benchBuild } from './bench/build.mjs';
 import { benchConfig } from './bench/config.mjs';
 import { benchEngine } from './bench/engine.mjs';
 import { benchGrowth } from './bench/growth.mjs';
+import { benchInitrd } from './bench/initrd.mjs';
 import { setUp } from './setup.mjs';
 
 /** Each benchmark: how often it runs unless `--runs` says otherwise, and what it does. */
@@ -17,6 +19,7 @@ const benchmarks = {
   build: { runs: 3, bench: benchBuild },
   engine: { runs: 3, bench: benchEngine },
   growth: { runs: 3, bench: benchGrowth },
+  initrd: { runs: 3, bench: benchInitrd },
   config: { runs: 10, bench: benchConfig },
 };
 
@@ -26,5 +29,5 @@ if (benchmark === undefined) {
   console.error(`unknown benchmark '${what}'; there are: ${Object.keys(benchmarks).join(', ')}`);
   process.exit(2);
 }
-setUp({ hyperfine: 'hyperfine', 'dpkg-deb': 'dpkg', mmdebstrap: 'mmdebstrap' });
+setUp({ hyperfine: 'hyperfine', 'dpkg-deb': 'dpkg', mke2fs: 'e2fsprogs', mmdebstrap: 'mmdebstrap' });
 benchmark.bench(Number(options[options.indexOf('--runs') + 1]) || benchmark.runs);
