@@ -1,6 +1,7 @@
 // Puts mkimg's modules and those of its dependencies into one file, dist/cli/main.js. Finding and compiling some three
 // hundred files takes Node 0.3 s at each start, which is most of a build that is up to date.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'rolldown';
 import { projectDirectory } from './setup.mjs';
@@ -25,4 +26,10 @@ const packages = output
 writeFileSync(
   join(projectDirectory, 'dist/cli/bundled-packages.json'),
   JSON.stringify([...new Set(packages)].sort(), undefined, 2) + '\n',
+);
+
+// What mkimg remembers of initrds holds for the program that made them.
+writeFileSync(
+  join(projectDirectory, 'dist/cli/main.sha256'),
+  `${createHash('sha256').update(readFileSync(file)).digest('hex')}\n`,
 );

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readTextIfExists } from '../base/files.ts';
 import { productDirectory } from './product.ts';
 
 /** Version of mkimg, from the package.json beside `src` or `dist`. */
@@ -9,4 +10,13 @@ export async function productVersion(): Promise<string> {
     if (typeof manifest.version === 'string') return manifest.version;
   }
   throw new Error('internal: package.json has no version');
+}
+
+/**
+ * The version, and what tells two builds of it apart: the digest that scripts/bundle.mjs leaves beside the program. Without
+ * one, as in tests, the version alone.
+ */
+export async function productBuild(): Promise<string> {
+  const digest = await readTextIfExists(join(productDirectory, 'dist/cli/main.sha256'));
+  return [await productVersion(), ...(digest === undefined ? [] : [digest.trim()])].join(' ');
 }

@@ -36,7 +36,7 @@ import { findSegment } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
-import { productVersion } from '../version.ts';
+import { productBuild } from '../version.ts';
 import type { BaseSegment } from './base.ts';
 import { faultOfCache, openLocked } from './cache-lock.ts';
 import { makeBase, recallBase } from './base.ts';
@@ -87,7 +87,7 @@ export async function obtainSegments(
 async function obtainAll(request: InitrdRequest, context: VerbContext): Promise<InitrdSegments | undefined> {
   await using held = new Resources();
   let opened: Promise<SegmentCache> | undefined;
-  const version = await productVersion();
+  const version = await productBuild();
   const scene: Scene = {
     ...{ request, version, context },
     cache: () => (opened ??= openLocked(held, request.cache, context)),
@@ -126,7 +126,7 @@ async function obtainPart(
 ): Promise<Obtained | undefined> {
   const { role, watched } = part;
   if (watched === undefined) {
-    const draft = await part.draft();
+    const draft = madeBy(await part.draft(), version);
     const known = draft && (await findSegment(request.cache, draft));
     if (draft === undefined || known !== undefined) return known && { segment: known, isNew: false };
     return { segment: await (await cache()).obtain(draft), isNew: true };
@@ -136,11 +136,16 @@ async function obtainPart(
   if (recalled !== undefined) return recalled.segment && { segment: recalled.segment, isNew: false };
   const segments = await cache();
   const before = look(watched);
-  const draft = await part.draft();
+  const draft = madeBy(await part.draft(), version);
   const segment = draft && (await segments.obtain(draft));
   const record = { role, identity, watched, segment, notes: null };
   await rememberSegment(request.cache, record, before);
   return segment && { segment, isNew: true };
+}
+
+/** Another mkimg may write another segment from the same. The base has the versions of its steps in its key. */
+function madeBy(draft: SegmentDraft | undefined, version: string): SegmentDraft | undefined {
+  return draft && { ...draft, key: digestJson([draft.key, version]) };
 }
 
 async function otherParts(scene: Scene, settings: PartSettings): Promise<readonly Part[]> {
