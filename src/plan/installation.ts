@@ -95,7 +95,10 @@ function planPackages(
   const setUp = { bootable: config.Bootable !== false, environment: image.environment };
   const tree = image.add(
     'install-packages',
-    { ...common, ...setUp, base: base ?? planNewTree(image, { common, setUp }) },
+    {
+      ...{ ...common, ...setUp },
+      ...(base === undefined ? newTree(image, { common, setUp }) : { base }),
+    },
     { label: `install ${what}`, keep: true, ...variant, ...origin },
   );
   return { tree, resolved };
@@ -104,6 +107,26 @@ function planPackages(
 interface NewTree {
   readonly common: Omit<StepInputs['unpack-packages'], 'base'>;
   readonly setUp: Pick<StepInputs['install-packages'], 'bootable' | 'environment'>;
+}
+
+/** What install-packages sets up in a new tree. */
+function newTree(
+  image: PlannedImage,
+  wish: NewTree,
+): Pick<StepInputs['install-packages'], 'base' | 'skipKnownScripts'> {
+  const { config } = image;
+  if (!config.SkipKnownScripts) return { base: planNewTree(image, wish) };
+  // Set up in a moment: no layer is worth its while.
+  const inputs = { ...wish.common, ...leaveOutOption(config) };
+  const options = { label: 'unpack packages', keep: true, ...image.originOption('Packages') };
+  return { base: image.add('unpack-packages', inputs, options), skipKnownScripts: true };
+}
+
+/** Files that are removed in the end need not be unpacked, where no script runs that could look for them. */
+function leaveOutOption(config: PlannedImage['config']): Pick<StepInputs['unpack-packages'], 'leaveOut'> {
+  const { PrepareScripts, BuildScripts, PostInstallationScripts, RemoveFiles } = config;
+  const mayLook = PrepareScripts.length + BuildScripts.length + PostInstallationScripts.length > 0;
+  return mayLook ? {} : { leaveOut: RemoveFiles };
 }
 
 /**

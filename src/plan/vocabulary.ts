@@ -28,11 +28,13 @@ export interface PackageRequest {
 
 /** Where the content of a package is taken from that is installed on a running system. */
 export type HostPackageSource =
+  /** The installed files of packages that are as dpkg's database says: all are there, with the digests that it has. */
+  | 'intact'
   /** Package files in mkimg's own cache and in APT's. */
   | 'cache'
   /** Downloads from the repositories, where APT's lists still have the installed version. */
   | 'repository'
-  /** The installed files themselves, by dpkg's lists of them. */
+  /** The installed files of all others, by dpkg's lists of them. */
   | 'installed';
 
 /**
@@ -116,6 +118,8 @@ export interface StepInputs {
     readonly documentation: boolean;
     /** Where local packages are that `resolved` may name. It has their digests, so these do not count. */
     readonly packages?: readonly MadePackages[];
+    /** Patterns of what a later step removes. What no known maintainer script needs may be missing already. */
+    readonly leaveOut?: readonly string[];
   };
   /** Installs exactly what was resolved, or sets up what the base tree has unpacked. Output: `tree`. */
   'install-packages': {
@@ -130,6 +134,8 @@ export interface StepInputs {
     readonly triggersLater?: true;
     /** As in unpack-packages. */
     readonly packages?: readonly MadePackages[];
+    /** Leave maintainer scripts out where all are known (SkipKnownScripts=); only for trees of unpacked packages. */
+    readonly skipKnownScripts?: true;
   };
   /** Writes etc/apt/sources.list.d/debian.sources where apt is installed and the file is not there. */
   'apt-sources': { readonly base: Ref<'tree'>; readonly text: string };

@@ -4,6 +4,7 @@ import picomatch from 'picomatch';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
 import { byBytes } from '../base/canonical.ts';
+import { lstatIfExists } from '../base/files.ts';
 import { resolveInTree } from './resolve.ts';
 
 /**
@@ -13,38 +14,77 @@ import { resolveInTree } from './resolve.ts';
  * are paths without links, but for one in the last place.
  */
 export async function globTree(root: HostPath, pattern: string): Promise<readonly TreePath[]> {
+  return globAll(root, [pattern]);
+}
+
+/** Paths that match any of the patterns, as globTree() finds them. What patterns have in common is looked at once. */
+export async function globAll(root: HostPath, patterns: readonly string[]): Promise<readonly TreePath[]> {
+  const directories: Directories = new Map();
+  const all = new Set<string>();
+  for (const pattern of patterns) {
+    for (const path of await matches(root, pattern, directories)) all.add(path);
+  }
+  all.delete('');
+  return [...all].sort(byBytes).map(treePath);
+}
+
+async function matches(
+  root: HostPath,
+  pattern: string,
+  directories: Directories,
+): Promise<ReadonlySet<string>> {
   const parts = pattern.split('/').filter((part) => part !== '' && part !== '.');
   let found = new Set<string>(['']);
   for (const [index, part] of parts.entries()) {
     const isLast = index === parts.length - 1;
     const next = new Set<string>();
     for (const path of found) {
-      for (const match of await expand({ root, path, part, isLast })) next.add(match);
+      for (const match of await expand({ root, path, part, isLast, directories })) next.add(match);
     }
     found = next;
   }
-  found.delete('');
-  return [...found].sort(byBytes).map(treePath);
+  return found;
 }
+
+/** Where a name leads that is followed, by its path; undefined where that is no directory. */
+type Directories = Map<string, Promise<string | undefined>>;
 
 interface Expansion {
   readonly root: HostPath;
   readonly path: string;
   readonly part: string;
   readonly isLast: boolean;
+  readonly directories: Directories;
 }
 
-async function expand({ root, path, part, isLast }: Expansion): Promise<readonly string[]> {
+async function expand({ root, path, part, isLast, directories }: Expansion): Promise<readonly string[]> {
   if (part === '**') return descendants(root, path, isLast);
   const names = /[*?[\]\\]/.test(part) ? await matchingNames(join(root, path), part) : [part];
-  const matches: string[] = [];
+  const found: string[] = [];
   for (const name of names) {
-    const resolved = await resolveInTree(root, `${path}/${name}`, isLast ? 'keep' : 'follow');
-    if (resolved.exists && (isLast || (await isRealDirectory(resolved.path)))) {
-      matches.push(relative(root, resolved.path));
+    const place = `${path}/${name}`;
+    if (isLast) {
+      found.push(...[await lastAt(root, path, name)].flatMap((match) => match ?? []));
+      continue;
     }
+    const known = directories.get(place) ?? directoryAt(root, place);
+    directories.set(place, known);
+    found.push(...[await known].flatMap((directory) => directory ?? []));
   }
-  return matches;
+  return found;
+}
+
+/** `path` leads through real directories, so that one look is enough. */
+async function lastAt(root: HostPath, path: string, name: string): Promise<string | undefined> {
+  if (name === '..') return relative(root, (await resolveInTree(root, join(path, name), 'keep')).path);
+  const place = join(path, name);
+  return (await lstatIfExists(join(root, place))) === undefined ? undefined : place;
+}
+
+async function directoryAt(root: HostPath, place: string): Promise<string | undefined> {
+  const resolved = await resolveInTree(root, place, 'follow');
+  if (!resolved.exists || !(await isRealDirectory(resolved.path))) return undefined;
+  return relative(root, resolved.path);
 }
 
 async function matchingNames(directory: string, part: string): Promise<readonly string[]> {

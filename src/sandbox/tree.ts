@@ -7,7 +7,7 @@ import type { HostPath, TreePath } from '../base/brand.ts';
 import { hostPath, treePath } from '../base/brand.ts';
 import { byBytes } from '../base/canonical.ts';
 import { isErrno, MkimgError } from '../base/errors.ts';
-import { globTree } from './glob.ts';
+import { globAll, globTree } from './glob.ts';
 import type { LastLink } from './resolve.ts';
 import { resolveInTree } from './resolve.ts';
 
@@ -53,6 +53,8 @@ export interface Tree {
   list(path: TreePath): Promise<readonly TreeEntry[]>;
   /** Paths that match a pattern of shell wildcards (`*`, `?`, `[...]`, `**`), hidden files included, sorted by bytes. */
   glob(pattern: string): Promise<readonly TreePath[]>;
+  /** Paths that match any of many patterns, as with glob(). */
+  globAll(patterns: readonly string[]): Promise<readonly TreePath[]>;
 }
 
 export function treeAt(root: HostPath): Tree {
@@ -79,6 +81,7 @@ export function treeAt(root: HostPath): Tree {
     chmod: async (path, mode) => chmod((await resolveInTree(root, path, 'follow')).path, mode),
     list: (path) => list(root, path),
     glob: (pattern) => globTree(root, pattern),
+    globAll: (patterns) => globAll(root, patterns),
   };
 }
 

@@ -13,6 +13,7 @@ import { extractPackages, layOutTree } from './apt/bootstrap.ts';
 import { databaseName } from './apt/database.ts';
 import { Dpkg } from './apt/dpkg.ts';
 import { fetchPackages } from './apt/fetch.ts';
+import { packagesWithUnknownScripts, setUpWithoutScripts } from './apt/without-scripts.ts';
 import { importMadePackages } from './apt/local-packages.ts';
 import type { Opened } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
@@ -23,7 +24,7 @@ import { installedPackages, isSamePackage } from './installed-packages.ts';
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
   output: 'tree',
-  version: 6,
+  version: 7,
   memory: 256 << 20,
   tools: [
     { tool: 'dpkg-deb', minimum: '1.21', reason: 'extracting packages' },
@@ -38,9 +39,16 @@ export const installPackages: TreeStep<'install-packages'> = {
     const tree = treeAt(root);
     const installed = await installedPackages(tree);
     const wanted = packages.filter((entry) => !isIn(setUpStates, entry, installed));
+    const isUnpacked = installed.length > 0 && wanted.every((entry) => isIn(['unpacked'], entry, installed));
+    if (inputs.skipKnownScripts === true && isUnpacked) {
+      const unknown = await packagesWithUnknownScripts({ packages: wanted, tree });
+      if (unknown.length === 0)
+        return setUpWithoutScripts({ packages: wanted, tree }, inputs.environment, context);
+      noteUnknown(unknown, context);
+    }
     const dpkg = new Dpkg(root, inputs, context);
     await dpkg.prepare();
-    if (installed.length > 0 && wanted.every((entry) => isIn(['unpacked'], entry, installed))) {
+    if (isUnpacked) {
       await setUp(wanted, { tree, dpkg, version: dpkgVersion(packages) });
     } else {
       const isNew = installed.length === 0;
@@ -60,6 +68,13 @@ const setUpStates = ['installed', 'triggers-pending', 'triggers-awaited'];
 
 function dpkgVersion(packages: readonly ResolvedPackage[]): string {
   return packages.find(({ name }) => name === 'dpkg')?.version.replace(/-[^-]*$/, '') ?? '';
+}
+
+function noteUnknown(names: readonly string[], { events }: BuildContext): void {
+  events.emit({
+    ...{ type: 'note', level: 'info', code: 'scripts-run' },
+    message: `Maintainer scripts are run, because mkimg does not know those of ${names.join(', ')}`,
+  });
 }
 
 type InstallInputs = Opened<StepInputs['install-packages']>;

@@ -9,13 +9,11 @@ export const removeFiles: TreeStep<'remove-files'> = {
   tools: [],
   async run(inputs, root) {
     const tree = treeAt(root);
-    for (const pattern of inputs.patterns) {
-      const removed = new Set<string>();
-      for (const path of await tree.glob(pattern)) {
-        // Parents come first, and take what is below them along.
-        if (!isBelow(path, removed)) await tree.remove(path);
-        removed.add(path);
-      }
+    const removed = new Set<string>();
+    for (const path of await tree.globAll(inputs.patterns)) {
+      // Parents come first, and take what is below them along.
+      if (!isBelow(path, removed)) await tree.remove(path);
+      removed.add(path);
     }
   },
 };

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
@@ -23,13 +22,17 @@ import {
   triggerInterests,
   unpackedStatus,
 } from './apt/database.ts';
-import type { LinkPlan, TreeBelow } from './apt/linking.ts';
-import { linkOrCopy, makeLinks, planLinks } from './apt/linking.ts';
+import type { LinkOptions, LinkPlan, TreeBelow } from './apt/linking.ts';
+import { makeLinks, planLinks } from './apt/linking.ts';
 import { importMadePackages } from './apt/local-packages.ts';
-import type { UnpackedPackage } from './apt/unpacked.ts';
-import { dataFile, unpackedPackages } from './apt/unpacked.ts';
+import { hasUnknownScripts } from './apt/without-scripts.ts';
+import type { Opened } from '../plan/step.ts';
+import type { StepInputs } from '../plan/vocabulary.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { installedPackages, isSamePackage } from './installed-packages.ts';
+import { leftOutEarly } from './left-out.ts';
+import type { PackageContent } from './package-contents.ts';
+import { packageContents } from './package-contents.ts';
 
 /**
  * Makes a new tree, or a layer above one, out of packages that are unpacked in the store, by links instead of copies. Later
@@ -37,7 +40,7 @@ import { installedPackages, isSamePackage } from './installed-packages.ts';
  */
 export const unpackPackages: TreeStep<'unpack-packages'> = {
   output: 'tree',
-  version: 4,
+  version: 5,
   layer: true,
   memory: 384 << 20,
   tools: [
@@ -53,7 +56,7 @@ export const unpackPackages: TreeStep<'unpack-packages'> = {
     const packages = resolved.filter((entry) => !present.some((other) => isSamePackage(entry, other)));
     await importMadePackages(inputs.packages ?? [], packages, context);
     const native = architectures[inputs.architecture].debian;
-    const linking = { root, below, native, documentation: inputs.documentation, context };
+    const linking = { root, below, native, inputs, context };
     const reason = packages.every(({ architecture }) => [native, 'all'].includes(architecture))
       ? await link(inUnpackOrder(packages), linking)
       : 'there are packages of another architecture';
@@ -76,16 +79,16 @@ interface Linking {
   /** The tree that `root` is going to lie above. */
   readonly below: Tree | undefined;
   readonly native: string;
-  readonly documentation: boolean;
+  readonly inputs: Opened<StepInputs['unpack-packages']>;
   readonly context: BuildContext;
 }
 
 /** Returns why it takes dpkg to unpack these packages; the tree is then still empty. */
 async function link(
   packages: readonly ResolvedPackage[],
-  { root, below, native, documentation, context }: Linking,
+  { root, below, native, inputs, context }: Linking,
 ): Promise<string | undefined> {
-  const unpacked = await unpackedPackages(packages, context);
+  const unpacked = await packageContents(packages, context);
   const records = unpacked.map(recordOf);
   const conffiles = records.map((record) => parseConffiles(record.conffiles));
   const sources = unpacked.map(({ members, entry }, index) => ({
@@ -96,12 +99,13 @@ async function link(
   const plan = conffiles.includes(undefined)
     ? { reason: 'a configuration file has a flag that is not known' }
     : planLinks(sources, {
-        ...{ merged: mergedDirectories(native), documentation },
+        ...{ merged: mergedDirectories(native), documentation: inputs.documentation },
+        ...leavingOut(inputs, unpacked),
         ...(below === undefined ? {} : { below: await treeBelow(below) }),
       });
   if ('reason' in plan) return plan.reason;
   await makeLinks(root, plan, {
-    fileOf: ({ source, from }) => dataFile(unpacked[source]?.directory ?? root, from),
+    put: ({ source, from }, target) => unpacked[source]?.put(from, target),
     signal: context.signal,
   });
   if (below === undefined) await layOutTree(treeAt(root), native);
@@ -113,7 +117,7 @@ async function link(
 
 /** What is in an excerpt comes from the packages that have anything there, in their order. */
 function describeExcerpts(
-  unpacked: readonly UnpackedPackage[],
+  unpacked: readonly PackageContent[],
   { links, directories }: LinkPlan,
   context: BuildContext,
 ): void {
@@ -136,15 +140,15 @@ function describeExcerpts(
 /** Packages may come without checksums of their files: dpkg then makes a list of what it unpacks. */
 async function writeChecksums(
   tree: Tree,
-  unpacked: readonly UnpackedPackage[],
+  unpacked: readonly PackageContent[],
   { links }: LinkPlan,
 ): Promise<void> {
-  for (const [index, { entry, directory, members, control }] of unpacked.entries()) {
+  for (const [index, { entry, members, control, md5 }] of unpacked.entries()) {
     if (control.includes('md5sums')) continue;
     const placed = new Set(links.filter(({ source }) => source === index).map(({ from }) => from));
     const lines = members
       .filter(({ path, type }) => type === 'file' && placed.has(path))
-      .map(({ path }) => `${md5(readFileSync(dataFile(directory, path)))}  ${path}\n`);
+      .map(({ path }) => `${md5(path)}  ${path}\n`);
     const target = treePath(`var/lib/dpkg/info/${databaseName(entry)}.md5sums`);
     await tree.writeText(target, Buffer.from(lines.join(''), 'latin1'));
   }
@@ -176,24 +180,28 @@ async function treeBelow(tree: Tree): Promise<TreeBelow> {
   return { at, isClaimed: (path) => claimed.has(path) };
 }
 
-function md5(data: Buffer): string {
-  return createHash('md5').update(data).digest('hex');
-}
-
-function recordOf({ entry, directory, members, control }: UnpackedPackage): PackageRecord {
-  const read = (name: string): string =>
-    control.includes(name) ? readFileSync(join(directory, 'control', name), 'utf8') : '';
+function recordOf({ entry, members, controlText }: PackageContent): PackageRecord {
   return {
-    entry,
-    members,
-    control: read('control'),
-    conffiles: read('conffiles'),
-    triggers: read('triggers'),
+    ...{ entry, members },
+    control: controlText('control'),
+    conffiles: controlText('conffiles'),
+    triggers: controlText('triggers'),
   };
 }
 
+/** What is removed in the end need not be there, unless maintainer scripts may look for it meanwhile. */
+function leavingOut(
+  { leaveOut = [] }: Opened<StepInputs['unpack-packages']>,
+  contents: readonly PackageContent[],
+): Pick<LinkOptions, 'leavesOut'> {
+  const isNeeded = contents.some(({ entry, controlText }) =>
+    hasUnknownScripts(entry.name, [controlText('preinst', 'latin1'), controlText('postinst', 'latin1')]),
+  );
+  return leaveOut.length === 0 || isNeeded ? {} : { leavesOut: leftOutEarly(leaveOut) };
+}
+
 interface Unpacked {
-  readonly unpacked: readonly UnpackedPackage[];
+  readonly unpacked: readonly PackageContent[];
   readonly records: readonly PackageRecord[];
   readonly below: Tree | undefined;
 }
@@ -215,9 +223,8 @@ async function writeDatabase(tree: Tree, { unpacked, records, below }: Unpacked)
   }
   for (const record of records) await write(`info/${databaseName(record.entry)}.list`, fileList(record));
   const info = await tree.resolve(treePath('var/lib/dpkg/info'));
-  for (const { entry, directory, control } of unpacked) {
-    for (const name of control.filter((file) => file !== 'control')) {
-      linkOrCopy(join(directory, 'control', name), join(info, `${databaseName(entry)}.${name}`));
-    }
+  for (const { entry, control, putControl } of unpacked) {
+    for (const name of control.filter((file) => file !== 'control'))
+      putControl(name, join(info, `${databaseName(entry)}.${name}`));
   }
 }

@@ -85,17 +85,54 @@ async function withSystem(test: (root: HostPath) => Promise<void>): Promise<void
 }
 
 /** Unpacks and sets up what was resolved, as a build does. */
-async function withTree(file: HostPath, test: (root: HostPath) => Promise<void>): Promise<void> {
+async function withTree(
+  file: HostPath,
+  test: (root: HostPath) => Promise<void>,
+  options: { readonly skipKnownScripts?: true } = {},
+): Promise<void> {
   const [lower, upper] = [await place('lower'), await place('upper')];
   const [work, target] = [await place('work'), await place('tree')];
   const own = new AptBench(await place('cache'), 'root');
   const inputs = { resolved: { path: file, meta: null }, architecture, documentation: true };
   await unpackPackages.run(inputs, lower, await own.context());
   await using _ = await mountOverlay({ lowers: [lower], upper, work, target });
-  const more = { base: { root: target }, bootable: false, environment: {} };
+  const more = { base: { root: target }, bootable: false, environment: {}, ...options };
   await installPackages.run({ ...inputs, ...more }, target, await own.context());
   await test(target);
 }
+
+/** Types, modes and content of what is in a tree. */
+async function listing(root: HostPath): Promise<ReadonlyMap<string, string>> {
+  const script = `cd "$1" && find . -mindepth 1 \\( -type f -exec md5sum {} + -o -type l -printf '%l  %p\\n' \\)`;
+  const { stdout } = await execute('sh', ['-c', script, 'sh', root], { maxBuffer: 64 << 20 });
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(/ {2}\.\//));
+  return new Map(rows.map(([content = '', path = '']) => [path, content]));
+}
+
+/** What scripts leave that an initrd does not need, or gets otherwise. */
+const knownDifferences: readonly RegExp[] = [
+  // dpkg's own records, removed from initrds, and what deb-systemd-helper remembers.
+  /^var\/lib\/(?:dpkg|systemd|shells\.state|pam|debconf)(?:\/|$)/,
+  /^var\/(?:cache|log)\//,
+  // Accounts of systemd-sysusers, made later.
+  /^etc\/(?:passwd|group|shadow|gshadow)-?$/,
+  /^etc\/sub[ug]id$/,
+  // PAM, which nobody in an initrd uses.
+  /^etc\/pam\.d\/common-/,
+  /^etc\/security\/opasswd$/,
+  // For people who log in.
+  /^root\//,
+  /^etc\/(?:profile|motd|environment|issue.*|modules|machine-id|debconf\.conf|\.pwd\.lock)$/,
+  /^(?:etc\/dpkg\/origins\/default|usr\/local\/man|usr\/share\/info\/dir|var\/spool\/mail)$/,
+  // Units are enabled by presets, volatile files are made by tmpfiles.d.
+  /^etc\/(?:systemd|rc[0-9S]\.d|init\.d)\//,
+  /^etc\/(?:mtab|vconsole\.conf|default\/.*|adduser\.conf)$/,
+  // The loader's cache has times in it.
+  /^etc\/ld\.so\.cache$/,
+];
 
 function versions(packages: readonly ResolvedPackage[]): readonly string[] {
   return packages.map(({ name, version }) => `${name} ${version}`);
@@ -183,6 +220,55 @@ describe.skipIf(!isRoot)('packages of a running system (needs root)', () => {
       const damaged = await ask({ root, names: ['udev'], set, sources: ['cache', 'installed'] });
       expect(marked(damaged.packages, 'bash')).toBeDefined();
     });
+  });
+
+  it('are made of the installed files without looking further where these are as they were installed', async () => {
+    await withSystem(async (root) => {
+      const sources = ['intact', 'cache', 'installed'] as const;
+      const whole = await ask({ root, sources });
+      expect(whole.packages.every(({ repacked }) => repacked !== undefined)).toBe(true);
+      expect(whole.notes).toEqual([]);
+      // One that was changed comes from its package file.
+      const bash = installed.find(({ name }) => name === 'bash');
+      if (bash === undefined) throw new Error('bash is not essential any more');
+      const archives = join(root, 'var/cache/apt/archives');
+      await mkdir(archives, { recursive: true });
+      const file = join(archives, `bash_${bash.version}_${bash.architecture}.deb`);
+      await copyFile(join(bench.directory, 'packages', `${bash.sha256}.deb`), file);
+      await appendFile(join(root, 'etc/bash.bashrc'), '# ours\n');
+      const changed = await ask({ root, sources });
+      expect(marked(changed.packages, 'bash')).toBeUndefined();
+      expect(changed.packages.filter(({ repacked }) => repacked === undefined)).toHaveLength(1);
+      await rm(file);
+      const gone = await ask({ root, sources });
+      expect(marked(gone.packages, 'bash')).toEqual({ modified: ['etc/bash.bashrc'], missing: [] });
+      expect(gone.notes).toEqual(['packages-repacked']);
+    });
+  });
+
+  it('are set up without their scripts as with them, as far as an initrd is concerned', async () => {
+    const { file } = await ask({ root: system });
+    let withScripts: ReadonlyMap<string, string> = new Map();
+    await withTree(file, async (root) => {
+      withScripts = await listing(root);
+    });
+    await withTree(
+      file,
+      async (root) => {
+        const without = await listing(root);
+        const names = new Set([...withScripts.keys(), ...without.keys()]);
+        const different = [...names].filter(
+          (name) =>
+            withScripts.get(name) !== without.get(name) &&
+            !knownDifferences.some((known) => known.test(name)),
+        );
+        expect(different.sort()).toEqual([]);
+        // Accounts that systemd-sysusers makes come later.
+        const passwd = await readFile(join(root, 'etc/passwd'), 'utf8');
+        expect(passwd).toMatch(/^root:[*x]:0:0:/m);
+      },
+      { skipKnownScripts: true },
+    );
   });
 
   it('say what of them was changed or is gone', async () => {

@@ -112,7 +112,7 @@ export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefine
 /** Versions that are installed come first, wherever they can be had; other package managers are asked as always. */
 async function packageWishes({ root }: InitrdRequest): Promise<{ readonly hostPackages?: HostPackages }> {
   if (!(await isRegularFile(join(root, 'var/lib/dpkg/status')))) return {};
-  return { hostPackages: { root, sources: ['cache', 'repository', 'installed'] } };
+  return { hostPackages: { root, sources: ['intact', 'cache', 'repository', 'installed'] } };
 }
 
 function watchedPaths({ root }: InitrdRequest): readonly string[] {
@@ -175,7 +175,12 @@ async function baseEntry(session: BuildSession, context: VerbContext): Promise<B
 async function packagesOf(entry: Entry | undefined): Promise<Json> {
   if (entry === undefined) return [];
   const { packages } = parseResolvedPackages(await readFile(entry.path, 'utf8'));
-  return packages.map(({ name, version, architecture, sha256 }) => ({ name, version, architecture, sha256 }));
+  return packages.map(({ name, version, architecture, sha256, repacked }) => ({
+    ...{ name, version, architecture, sha256 },
+    ...(repacked === undefined
+      ? {}
+      : { installed: { modified: [...repacked.modified], missing: [...repacked.missing] } }),
+  }));
 }
 
 /** Profiles may be switched on in a file that is read after the first ones that have profiles. */

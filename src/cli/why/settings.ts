@@ -57,6 +57,7 @@ const rows: readonly Row[] = [
   { path: 'scripts', setting: scriptsSetting },
   { path: 'network', setting: 'WithNetwork' },
   { path: 'sources', setting: 'BuildSources' },
+  { kinds: ['install-packages'], path: 'skipKnownScripts', setting: 'SkipKnownScripts' },
   { kinds: ['identity'], path: 'imageId', setting: 'ImageId' },
   { kinds: ['identity'], path: 'imageVersion', setting: 'ImageVersion' },
   { path: 'hostname', setting: 'Hostname' },

@@ -88,6 +88,17 @@ export const CleanPackageMetadata = setting({
   doc: '`auto` keeps them in directories, in archives, and where the package manager itself is in the image.',
 });
 
+export const SkipKnownScripts = setting({
+  codec: boolean,
+  fallback: constant(false),
+  scope: 'local',
+  summary: 'Set packages up without their scripts where these are known',
+  doc: `An addition of mkimg, for initrds. Where mkimg knows what the maintainer scripts of all packages would leave, it does not run
+them: it makes Debian's accounts, alternatives, the list of login shells, the order of name services and the loader's cache
+itself; users, volatile files and units come from what packages declare, as ever. Files that PAM needs, and those for people
+who log in, are then not there. As soon as one package has a script that mkimg does not know, all are run.`,
+});
+
 export const DlopenPolicy = setting({
   codec: dlopenPolicy,
   fallback: constant({}),

@@ -28,6 +28,8 @@ export interface LinkOptions {
   /** Top directories that are links into /usr, such as `bin`. */
   readonly merged: readonly string[];
   readonly documentation: boolean;
+  /** What is removed later anyway, by its place in the tree. */
+  readonly leavesOut?: (place: string) => boolean;
   /** The tree that all this is to lie above; absent for a new tree. */
   readonly below?: TreeBelow;
 }
@@ -100,7 +102,7 @@ class LinkPlanner {
 
   /** Returns why the member cannot be placed. */
   add(member: Member, { source, index }: Owner): string | undefined {
-    if (member.path === '' || this.#isExcluded(member)) return undefined;
+    if (this.#isExcluded(member)) return undefined;
     const isConffile = source.conffiles.has(member.path);
     if (isConffile && member.type !== 'file') return `the configuration file /${member.path} is no file`;
     const path = this.#placeOf(member);
@@ -114,7 +116,9 @@ class LinkPlanner {
   }
 
   #isExcluded(member: Member): boolean {
-    return !this.#options.documentation && isDocumentation(member);
+    const { documentation, leavesOut } = this.#options;
+    if (member.path === '' || (!documentation && isDocumentation(member))) return true;
+    return leavesOut?.(this.#placeOf(member)) === true;
   }
 
   #placeOf({ path, type }: Member): string {
@@ -168,11 +172,11 @@ export function isDocumentation({ path, type }: Pick<Member, 'path' | 'type'>): 
 /** Calls between two looks at the event loop. */
 const batch = 1000;
 
-/** Makes the directories and links of a plan. `fileOf` gives the file behind a link. */
+/** Makes the directories and links of a plan. `put` puts the file behind a link in its place. */
 export async function makeLinks(
   root: HostPath,
   plan: LinkPlan,
-  { fileOf, signal }: { fileOf: (link: PlannedLink) => Buffer; signal: AbortSignal },
+  { put, signal }: { put: (link: PlannedLink, target: Buffer) => void; signal: AbortSignal },
 ): Promise<void> {
   const prefix = Buffer.from(`${root}/`);
   const at = (path: string): Buffer => Buffer.concat([prefix, Buffer.from(path, 'latin1')]);
@@ -183,7 +187,7 @@ export async function makeLinks(
     chmodSync(directory, mode);
   }
   for (const [index, link] of plan.links.entries()) {
-    linkOrCopy(fileOf(link), at(link.to));
+    put(link, at(link.to));
     if (index % batch !== 0) continue;
     await setImmediate();
     signal.throwIfAborted();

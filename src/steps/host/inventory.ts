@@ -37,6 +37,11 @@ export interface Inventory {
   readonly modified: readonly string[];
   /** What is not there any more, documentation aside. */
   readonly missing: readonly string[];
+  /**
+   * It is what the package brought: all files are there, and their digests are those of dpkg's database. What the database
+   * does not know, modes and targets of links, is taken as it is.
+   */
+  readonly isIntact: boolean;
   /** Of all that a package made of it would consist of. */
   readonly digest: Sha256;
   readonly bytes: number;
@@ -85,9 +90,10 @@ export async function takeInventory(
   }
   const control = controlFiles(database, entry, new Set(taking.missing));
   const modified = [...taking.modified].sort(byBytes);
+  const missing = taking.missing.filter((path) => !isDocumentation({ path, type: 'file' })).sort(byBytes);
   return {
-    ...{ entry, items, control, modified },
-    missing: taking.missing.filter((path) => !isDocumentation({ path, type: 'file' })).sort(byBytes),
+    ...{ entry, items, control, modified, missing },
+    isIntact: taking.isVerified && modified.length === 0 && missing.length === 0,
     bytes: taking.bytes,
     digest: digestJson({
       items: items.map(({ path, type, mode, uid, gid, mtime }, index) => [
@@ -125,6 +131,8 @@ interface Content {
 class Taking {
   readonly modified = new Set<string>();
   readonly missing: string[] = [];
+  /** Nothing was met of which the database does not say what it was. */
+  isVerified = true;
   bytes = 0;
   readonly #database: HostDatabase;
   readonly #name: string;
@@ -163,8 +171,8 @@ class Taking {
       const original = this.#originalOf(item);
       const digest = read(original);
       const expected = this.#conffiles.get(item.path)?.md5 ?? this.#sums.get(item.path);
-      if (expected !== undefined && expected !== digest && expected !== 'newconffile')
-        this.modified.add(item.path);
+      if (expected === undefined || expected === 'newconffile') this.isVerified = false;
+      else if (expected !== digest) this.modified.add(item.path);
       return { item: original, digest };
     } catch (error) {
       if (isErrno(error, 'EACCES', 'EPERM', 'ENOENT', 'EIO')) return undefined;
@@ -235,6 +243,7 @@ class Taking {
   #access({ path, stats }: Found): Pick<InventoryItem, 'mode' | 'uid' | 'gid'> {
     const mode = stats.mode & 0o7777;
     if (this.#database.overrides.has(path)) {
+      this.isVerified = false;
       return { mode: stats.isDirectory() || (mode & 0o111) !== 0 ? 0o755 : 0o644, uid: 0, gid: 0 };
     }
     const isGiven = stats.uid >= firstVaryingId || stats.gid >= firstVaryingId;

@@ -16,7 +16,9 @@ import { fetchPackages, poolPath } from '../apt/fetch.ts';
 import type { BuildContext } from '../implementation.ts';
 import type { HostDatabase } from './database.ts';
 import type { IndexedFile } from './indexes.ts';
+import { FileDigests } from './file-digests.ts';
 import { packageKey } from './indexes.ts';
+import type { Inventory } from './inventory.ts';
 import { takeInventory } from './inventory.ts';
 import { installedUrl } from './repack.ts';
 
@@ -64,9 +66,10 @@ type Locate = (
 ) => Promise<readonly (readonly [HostPackage, Located])[]>;
 
 const locateIn: Readonly<Record<HostPackageSource, Locate>> = {
+  intact: (packages, finding) => fromInstalledFiles(packages, finding, ({ isIntact }) => isIntact),
   cache: fromCache,
   repository: fromRepositories,
-  installed: fromInstalledFiles,
+  installed: (packages, finding) => fromInstalledFiles(packages, finding, () => true),
 };
 
 interface Candidate {
@@ -198,16 +201,21 @@ async function isFetched(
 
 async function fromInstalledFiles(
   packages: readonly HostPackage[],
-  { database }: Finding,
+  { database, context }: Finding,
+  accepts: (inventory: Inventory) => boolean,
 ): ReturnType<Locate> {
   const located: [HostPackage, Located][] = [];
+  const digests = await FileDigests.open(context.metadataCache);
   for (const entry of packages) {
-    const { digest, bytes, modified, missing } = await takeInventory(database, entry);
+    const inventory = await takeInventory(database, entry, digests.read);
+    if (!accepts(inventory)) continue;
+    const { digest, bytes, modified, missing } = inventory;
     const names = (paths: readonly string[]): string[] =>
       paths.map((path) => Buffer.from(path, 'latin1').toString());
     const repacked = { modified: names(modified), missing: names(missing) };
     located.push([entry, { urls: [installedUrl(database.root)], size: bytes, sha256: digest, repacked }]);
   }
+  await digests.save();
   return located;
 }
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
+import type { HostPackage } from '../../distro/host-packages.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import type { HostDatabase } from './database.ts';
 import { readHostDatabase } from './database.ts';
@@ -57,15 +58,11 @@ export async function repackInstalled(
 }
 
 async function repackOne(entry: ResolvedPackage, database: HostDatabase, target: HostPath): Promise<void> {
-  const { name, version, architecture } = entry;
-  const installed = database.packages.find(
-    (other) => other.name === name && other.version === version && other.architecture === architecture,
-  );
-  if (installed === undefined) throw changed(entry);
+  const installed = installedPackage(entry, database);
   mkdirSync(join(target, 'control'), { recursive: true });
   const data = new DataDirectory(join(target, 'data'));
   const inventory = await takeInventory(database, installed, (item) => data.copy(item));
-  if (inventory.digest !== entry.sha256) throw changed(entry);
+  if (inventory.digest !== entry.sha256) throw changedPackage(entry);
   for (const item of inventory.items) data.finish(item);
   const members = inventory.items.map(
     ({ path, type }) => `./${path}${type === 'directory' && path !== '' ? '/' : ''}\n`,
@@ -81,6 +78,7 @@ async function repackOne(entry: ResolvedPackage, database: HostDatabase, target:
 /** Where the files of one package are put, as dpkg would unpack them. */
 class DataDirectory {
   readonly #prefix: Buffer;
+  readonly #directories = new Set<string>();
   /** Copies of files that have several names. */
   readonly #copies = new Map<string, Buffer>();
 
@@ -112,13 +110,29 @@ class DataDirectory {
   #targetOf({ path }: InventoryItem): Buffer {
     const relative = Buffer.from(path, 'latin1');
     const slash = relative.lastIndexOf('/');
-    const parent = Buffer.concat([this.#prefix, relative.subarray(0, Math.max(slash, 0))]);
-    mkdirSync(parent, { recursive: true });
+    const parent = path.slice(0, Math.max(slash, 0));
+    if (!this.#directories.has(parent)) {
+      mkdirSync(Buffer.concat([this.#prefix, Buffer.from(parent, 'latin1')]), { recursive: true });
+      this.#directories.add(parent);
+    }
     return Buffer.concat([this.#prefix, relative]);
   }
 }
 
-function changed({ name, version }: ResolvedPackage): MkimgError {
+/**
+ * What dpkg's database has of a resolved package.
+ * @throws MkimgError `host-package-changed`
+ */
+export function installedPackage(entry: ResolvedPackage, { packages }: HostDatabase): HostPackage {
+  const { name, version, architecture } = entry;
+  const installed = packages.find(
+    (other) => other.name === name && other.version === version && other.architecture === architecture,
+  );
+  if (installed === undefined) throw changedPackage(entry);
+  return installed;
+}
+
+export function changedPackage({ name, version }: ResolvedPackage): MkimgError {
   return new MkimgError(
     'host-package-changed',
     `The files of ${name} ${version} on this system are not as they were when the package was chosen.`,

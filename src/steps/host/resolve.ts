@@ -57,7 +57,7 @@ export async function resolveOnHost(
   }
   const located = await locate(installed, scene);
   const packages = markBaseSet([...located, ...added].map((entry) => withUnmet(entry, closure)));
-  report({ packages, leftOut: missing }, context);
+  report({ packages, leftOut: missing, host }, context);
   return { packages, leftOut: missing, added: added.map(({ name }) => name), database };
 }
 
@@ -114,7 +114,7 @@ async function locate(
   packages: readonly HostPackage[],
   { inputs, host, database, context }: Scene,
 ): Promise<readonly ResolvedPackage[]> {
-  const usesFiles = host.sources.some((source) => source !== 'installed');
+  const usesFiles = host.sources.some((source) => source === 'cache' || source === 'repository');
   const lists = await inSystem(host, 'var/lib/apt/lists');
   const archives = await inSystem(host, 'var/cache/apt/archives');
   const indexed = usesFiles
@@ -135,7 +135,7 @@ function withUnmet(entry: ResolvedPackage, { unmet }: Closure<Candidate>): Resol
 }
 
 function report(
-  { packages, leftOut }: Pick<HostResolution, 'packages' | 'leftOut'>,
+  { packages, leftOut, host }: Pick<HostResolution, 'packages' | 'leftOut'> & { readonly host: HostPackages },
   { events, origin }: BuildContext,
 ): void {
   const where = origin === undefined ? {} : { origin };
@@ -152,7 +152,11 @@ function report(
       message: `Installed packages lack what they depend on: ${broken.join(', ')}`,
     });
   }
-  const repacked = packages.filter((entry) => entry.repacked !== undefined);
+  // What is intact is the package.
+  const isWorse = ({ repacked }: ResolvedPackage): boolean =>
+    repacked !== undefined &&
+    (!host.sources.includes('intact') || repacked.modified.length + repacked.missing.length > 0);
+  const repacked = packages.filter(isWorse);
   if (repacked.length > 0) {
     events.emit({
       ...{ type: 'note', level: 'info', code: 'packages-repacked', ...where },

@@ -143,7 +143,8 @@ describe('makeLinks', () => {
       links: [{ source: 0, from: latin1, to: `tmp/${latin1}` }],
     };
     await makeLinks(root, plan, {
-      fileOf: ({ from }) => Buffer.concat([Buffer.from(`${data}/`), Buffer.from(from, 'latin1')]),
+      put: ({ from }, target) =>
+        linkOrCopy(Buffer.concat([Buffer.from(`${data}/`), Buffer.from(from, 'latin1')]), target),
       signal: new AbortController().signal,
     });
     expect((await stat(join(root, 'tmp'))).mode & 0o7777).toBe(0o1777);
