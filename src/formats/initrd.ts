@@ -1,7 +1,7 @@
 import { inflateRawSync } from 'node:zlib';
 import { MkimgError } from '../base/errors.ts';
 import type { ByteSource } from './bytes.ts';
-import { readNewc } from './newc-reader.ts';
+import { readNewc, skipZeros } from './newc-reader.ts';
 import { readXzStream } from './xz-stream.ts';
 import { readZstdFrame } from './zstd-frame.ts';
 
@@ -48,7 +48,8 @@ const magics: readonly (readonly [encoding: InitrdEncoding, ...magics: number[]]
  * Splits an initrd into its archives without unpacking them. Reading ends at the first thing that the kernel would not
  * take, which is then the last fault.
  */
-export function scanInitrd(source: ByteSource): InitrdScan {
+export function scanInitrd(file: ByteSource): InitrdScan {
+  const source = withoutBootConfig(file);
   const segments: InitrdSegment[] = [];
   const faults: InitrdFault[] = [];
   for (let offset = skipZeros(source, 0); offset < source.size;) {
@@ -74,8 +75,40 @@ function encodingAt(source: ByteSource, offset: number): InitrdEncoding {
   if (start[0] === 0x30) return 'none';
   const magic = start.length === 2 ? start.readUInt16BE(0) : -1;
   const known = magics.find(([, ...numbers]) => numbers.includes(magic));
-  if (known === undefined) throw new MkimgError('bad-initrd', 'neither a newc archive nor compressed data');
+  if (known === undefined) throw new MkimgError('bad-initrd', strangeBeginning(source.read(offset, 4)));
   return known[0];
+}
+
+/** Forms that programs make when nobody tells them of the kernel. */
+function strangeBeginning(bytes: Buffer): string {
+  const magic = bytes.length === 4 ? bytes.readUInt32LE(0) : 0;
+  if (magic === 0x184d2204) return "an LZ4 frame; the kernel takes only the older form (lz4's option -l)";
+  if (magic >>> 4 === 0x184d2a5)
+    return 'a skippable Zstandard frame, as of pzstd; the kernel does not skip it';
+  return 'neither a newc archive nor compressed data';
+}
+
+/**
+ * A boot configuration that is appended to an initrd (Documentation/admin-guide/bootconfig.rst), which the kernel cuts off
+ * before it unpacks the rest: the text, padded, its size and the sum of its bytes, and a word at the very end.
+ */
+function withoutBootConfig(file: ByteSource): ByteSource {
+  const footer = file.read(file.size - bootConfigFooter, bootConfigFooter);
+  if (footer.length < bootConfigFooter || !footer.subarray(8).equals(bootConfigMagic)) return file;
+  const [size, sum] = [footer.readUInt32LE(0), footer.readUInt32LE(4)];
+  const start = file.size - bootConfigFooter - size;
+  if (start < 0 || sumOf(file.read(start, size)) !== sum) return file;
+  return { size: start, read: (offset, length) => file.read(offset, Math.min(length, start - offset)) };
+}
+
+const bootConfigMagic = Buffer.from('#BOOTCONFIG\n');
+const bootConfigFooter = 8 + bootConfigMagic.length;
+
+/** As the kernel sums up bytes, in 32 bits. */
+export function sumOf(data: Buffer): number {
+  let sum = 0;
+  for (const byte of data) sum = (sum + byte) >>> 0;
+  return sum;
 }
 
 interface Extent {
@@ -180,15 +213,5 @@ function lz4Size(source: ByteSource, offset: number): number {
     if (size === 0 || size > maximumBlock) return end - offset;
     end += 4 + size;
     if (end > source.size) throw new MkimgError('truncated-file', 'the lz4 data ends early');
-  }
-}
-
-function skipZeros(source: ByteSource, start: number): number {
-  const chunkSize = 4096;
-  for (let offset = start; ; offset += chunkSize) {
-    const chunk = source.read(offset, chunkSize);
-    const nonZero = chunk.findIndex((byte) => byte !== 0);
-    if (nonZero >= 0) return offset + nonZero;
-    if (chunk.length < chunkSize) return source.size;
   }
 }

@@ -13,6 +13,8 @@ export interface NewcMember {
   readonly mtime: number;
   readonly size: number;
   readonly device: { readonly major: number; readonly minor: number };
+  /** Of the variant with checksums (070702): the sum of the bytes of the data. */
+  readonly checksum?: number;
   /** Where the header begins. */
   readonly offset: number;
   /** Where the data begins. */
@@ -59,6 +61,38 @@ export function memberData(source: ByteSource, member: NewcMember): Buffer {
   return source.read(member.dataOffset, member.size);
 }
 
+/**
+ * The members of all archives that stand one after the other, with zeros between them, in what a part of an initrd unpacks to.
+ * @throws MkimgError `bad-archive`
+ */
+export function* readArchives(
+  source: ByteSource,
+  start = 0,
+): Generator<NewcMember & { readonly archive: number }> {
+  let offset = start;
+  for (let archive = 0; offset < source.size; archive += 1) {
+    const members = readNewc(source, offset, 'kernel');
+    for (let step = members.next(); ; step = members.next()) {
+      if (step.done === true) {
+        offset = skipZeros(source, step.value);
+        break;
+      }
+      yield { ...step.value, archive };
+    }
+  }
+}
+
+/** Where the next byte that is not zero stands; the end of the source where there is none. */
+export function skipZeros(source: ByteSource, start: number): number {
+  const chunkSize = 4096;
+  for (let offset = start; ; offset += chunkSize) {
+    const chunk = source.read(offset, chunkSize);
+    const nonZero = chunk.findIndex((byte) => byte !== 0);
+    if (nonZero >= 0) return offset + nonZero;
+    if (chunk.length < chunkSize) return source.size;
+  }
+}
+
 /** True when an uncompressed `newc` archive begins here. */
 export function isNewc(source: ByteSource, offset = 0): boolean {
   return source.read(offset, 6).equals(magic);
@@ -71,8 +105,13 @@ const magicWithChecksum = '070702';
 function readMember(source: ByteSource, offset: number, rules: NewcRules): NewcMember {
   if (offset % 4 !== 0) throw badArchive(offset, 'header is not aligned to 4 bytes');
   const header = source.read(offset, headerSize).toString('latin1');
-  if (header.length < headerSize) throw badArchive(offset, 'archive ends without a trailer');
+  if (header.length < headerSize) throw badArchive(offset, 'archive ends in the middle of a header');
   const known = header.startsWith('070701') || (rules === 'kernel' && header.startsWith(magicWithChecksum));
+  if (header.startsWith('070707'))
+    throw badArchive(
+      offset,
+      'this is the old form, which the kernel does not take (cpio -H newc makes the right one)',
+    );
   if (!known) throw badArchive(offset, 'no newc header');
   if (!/^[0-9a-fA-F]{104}$/.test(header.slice(6)))
     throw badArchive(offset, 'header field is not hexadecimal');
@@ -96,6 +135,7 @@ function readMember(source: ByteSource, offset: number, rules: NewcRules): NewcM
       size,
     },
     device: { major: field(9), minor: field(10) },
+    ...(header.startsWith(magicWithChecksum) ? { checksum: field(12) } : {}),
     ...{ offset, dataOffset },
   };
 }

@@ -27,5 +27,5 @@ export function reportOn(initrd: UnpackedInitrd, scanFaults: readonly InitrdFaul
     unpacked: segment.encoding === 'none' ? segment.size : archive.size - start,
     paths: paths.get(index) ?? 0,
   }));
-  return { segments, faults: [...scanFaults, ...faults], nodes };
+  return { segments, faults: [...scanFaults, ...initrd.faults, ...faults], nodes };
 }

@@ -1,9 +1,10 @@
 import { MkimgError } from '../base/errors.ts';
 import type { ByteSource } from '../formats/bytes.ts';
 import type { InitrdFault, InitrdSegment } from '../formats/initrd.ts';
+import { sumOf } from '../formats/initrd.ts';
 import { fileType } from '../formats/newc.ts';
 import type { NewcMember } from '../formats/newc-reader.ts';
-import { memberData, readNewc } from '../formats/newc-reader.ts';
+import { memberData, readArchives } from '../formats/newc-reader.ts';
 
 /** A segment whose archive can be read. */
 export interface UnpackedSegment extends InitrdSegment {
@@ -52,22 +53,80 @@ function segmentFaults(
 ): readonly InitrdFault[] {
   const faults: InitrdFault[] = [];
   const seen = new Set<string>();
+  const links = new Map<string, string[]>();
   try {
-    for (const member of readNewc(segment.archive, segment.start, 'kernel')) {
+    for (const member of membersOf(segment)) {
       const path = plainPath(member);
       if (path === '' || path === '.') continue;
       const node = { ...nodeOf(member, segment.archive), segment: index };
       if (seen.has(path)) faults.push(warning(`${path} stands twice in one archive`));
       seen.add(path);
-      faults.push(...nodeFaults(path, node, nodes));
+      addLink(links, path, member);
+      faults.push(...nodeFaults(path, node, nodes), ...dataFaults(path, node, segment.archive));
       nodes.set(path, node);
     }
   } catch (fault) {
     if (!(fault instanceof MkimgError)) throw fault;
     faults.push(error(fault.message));
   }
+  for (const paths of links.values()) shareContent(paths, nodes);
   return faults;
 }
+
+/** Files of several names, by archive, device and inode; the kernel forgets them with each trailer. */
+function addLink(
+  links: Map<string, string[]>,
+  path: string,
+  member: NewcMember & { readonly archive: number },
+): void {
+  const { mode, nlink, inode, device, archive } = member;
+  if (nlink < 2 || (mode & fileType.mask) !== fileType.regular) return;
+  const group = [archive, inode, device.major, device.minor].join(':');
+  links.set(group, [...(links.get(group) ?? []), path]);
+}
+
+/** The content comes along with any of the names, with GNU cpio with the last one. */
+function shareContent(paths: readonly string[], nodes: Map<string, InitrdNode>): void {
+  const full = paths
+    .map((path) => nodes.get(path))
+    .findLast((node) => node !== undefined && node.member.size > 0);
+  if (full === undefined) return;
+  const { size, dataOffset } = full.member;
+  for (const path of paths) {
+    const node = nodes.get(path);
+    if (node?.segment === full.segment)
+      nodes.set(path, { ...node, member: { ...node.member, size, dataOffset } });
+  }
+}
+
+/** An uncompressed part is one archive; what is packed may unpack to several. */
+function membersOf({ encoding, archive, start, size }: UnpackedSegment): ReturnType<typeof readArchives> {
+  const end = encoding === 'none' ? Math.min(archive.size, start + size) : archive.size;
+  const read: ByteSource['read'] = (offset, length) => archive.read(offset, Math.min(length, end - offset));
+  return readArchives({ size: end, read }, start);
+}
+
+/** What the kernel makes of the content itself. */
+function dataFaults(
+  path: string,
+  { member, type }: Omit<InitrdNode, 'segment'>,
+  archive: ByteSource,
+): readonly InitrdFault[] {
+  const { checksum } = member;
+  const isWrong =
+    checksum !== undefined && type === fileType.regular && sumOf(memberData(archive, member)) !== checksum;
+  const faults = isWrong ? [error(`${path} does not have the checksum that its header tells`)] : [];
+  if (!/^kernel\/x86\/microcode\/./.test(path) || type !== fileType.regular) return faults;
+  if (!member.path.equals(Buffer.from(path)))
+    faults.push(error(`${path} is not found where its name begins with ./`));
+  const isPacked = packedMagics.some((magic) => archive.read(member.dataOffset, magic.length).equals(magic));
+  if (isPacked)
+    faults.push(error(`${path} is compressed: the kernel reads it before it can unpack anything`));
+  return faults;
+}
+
+/** Of xz, zstd and gzip, in which packages keep microcode. */
+const packedMagics = ['fd377a585a00', '28b52ffd', '1f8b08'].map((magic) => Buffer.from(magic, 'hex'));
 
 function plainPath({ path }: NewcMember): string {
   return path
@@ -166,15 +225,19 @@ function wholeFaults(nodes: InitrdNodes, segments: readonly UnpackedSegment[]): 
     if (earlyPath.test(path) && segment >= earlySegments)
       faults.push(error(`${path} is looked for only in the uncompressed archives at the beginning`));
   }
-  if (!nodes.has('init'))
-    faults.push(warning('there is no /init: the kernel will not use this initrd by itself'));
-  for (const [path, { target }] of nodes) {
-    if (target === undefined || path !== 'init') continue;
-    const place = followLinks(path, nodes);
-    if (place === undefined || !nodes.has(place))
-      faults.push(error(`/init points to ${target}, which is not there`));
-  }
-  return faults;
+  return [...faults, ...initFaults(nodes)];
+}
+
+/** What the kernel starts (init/main.c): it has to be there, a file, and executable. */
+function initFaults(nodes: InitrdNodes): readonly InitrdFault[] {
+  const init = nodes.get('init');
+  if (init === undefined)
+    return [warning('there is no /init: the kernel will not use this initrd by itself')];
+  const place = init.target === undefined ? 'init' : followLinks('init', nodes);
+  const program = place === undefined ? undefined : nodes.get(place);
+  if (program === undefined) return [error(`/init points to ${init.target ?? ''}, which is not there`)];
+  const isProgram = program.type === fileType.regular && (program.member.mode & 0o111) !== 0;
+  return isProgram ? [] : [error('/init is no program that can be started')];
 }
 
 function error(message: string): InitrdFault {

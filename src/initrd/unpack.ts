@@ -2,14 +2,17 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
-import { openSource } from '../formats/bytes.ts';
-import type { InitrdEncoding, InitrdSegment } from '../formats/initrd.ts';
+import { isOfFullDisk, MkimgError } from '../base/errors.ts';
+import { bufferSource, openSource } from '../formats/bytes.ts';
+import type { InitrdEncoding, InitrdFault, InitrdSegment } from '../formats/initrd.ts';
 import type { Sandbox, ToolNeed } from '../sandbox/types.ts';
 import type { UnpackedSegment } from './contents.ts';
 
 /** Segments with their archives; the files behind them are closed at the end of the scope (`using`). */
 export interface UnpackedInitrd extends Disposable {
   readonly segments: readonly UnpackedSegment[];
+  /** Of segments that cannot be unpacked; their archives are empty. */
+  readonly faults: readonly InitrdFault[];
 }
 
 /** Programs that unpack one segment from standard input to standard output. */
@@ -44,24 +47,40 @@ export interface UnpackRequest {
 /**
  * Unpacks the compressed segments of an initrd. Its content is hostile: the programs run in the sandbox and see nothing
  * but the segment.
- * @throws MkimgError `tool-failed` for damaged data.
  */
 export async function unpackInitrd(request: UnpackRequest): Promise<UnpackedInitrd> {
   const opened: Disposable[] = [];
   const close = (): void => opened.forEach((source) => source[Symbol.dispose]());
   try {
     const segments: UnpackedSegment[] = [];
+    const faults: InitrdFault[] = [];
     for (const [index, segment] of request.segments.entries()) {
       const isRaw = segment.encoding === 'none';
-      const file = isRaw ? request.initrd : await unpackSegment(request, { segment, index });
+      const file = isRaw ? request.initrd : await orFault(unpackSegment(request, { segment, index }));
+      if (typeof file !== 'string') {
+        faults.push({ ...file, offset: segment.offset });
+        segments.push({ ...segment, archive: bufferSource(Buffer.alloc(0)), start: 0 });
+        continue;
+      }
       const archive = openSource(file);
       opened.push(archive);
       segments.push({ ...segment, archive, start: isRaw ? segment.offset : 0 });
     }
-    return { segments, [Symbol.dispose]: close };
+    return { segments, faults, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** What a program says of damaged data is a fault of the initrd, and not of the machine. */
+async function orFault(unpacked: Promise<HostPath>): Promise<HostPath | InitrdFault> {
+  try {
+    return await unpacked;
+  } catch (error) {
+    if (!(error instanceof MkimgError) || error.code !== 'tool-failed' || isOfFullDisk(error)) throw error;
+    const words = error.tail.at(-1)?.trim();
+    return { severity: 'error', message: `it cannot be unpacked${words === undefined ? '' : `: ${words}`}` };
   }
 }
 

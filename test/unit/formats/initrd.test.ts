@@ -67,6 +67,39 @@ describe('scanInitrd', () => {
     expect(scan(skippable).faults).toHaveLength(1);
   });
 
+  it.each([
+    ['an LZ4 frame', '04224d18', 'an LZ4 frame'],
+    ['a skippable frame', '502a4d18', 'a skippable Zstandard frame'],
+  ])('tells of %s how it is called', (_, bytes, words) => {
+    expect(scan(Buffer.from(`${bytes}00000000`, 'hex')).faults).toMatchObject([
+      { message: expect.stringContaining(words) as string },
+    ]);
+  });
+
+  it('tells of an archive of the old form how it is called', () => {
+    expect(scan(Buffer.from('070707'.padEnd(120, '0'))).faults).toMatchObject([
+      { message: expect.stringContaining('cpio -H newc') as string },
+    ]);
+  });
+
+  it('leaves a boot configuration at the end alone', async () => {
+    const text = Buffer.from('kernel.quiet\n\0\0');
+    const footer = Buffer.alloc(8);
+    footer.writeUInt32LE(text.length, 0);
+    footer.writeUInt32LE(
+      text.reduce((sum, byte) => sum + byte, 0),
+      4,
+    );
+    const first = await archive('init');
+    const whole = [first, text, footer, Buffer.from('#BOOTCONFIG\n')];
+    expect(scan(...whole)).toEqual({
+      segments: [{ encoding: 'none', offset: 0, size: first.length }],
+      faults: [],
+    });
+    footer.writeUInt32LE(1, 4);
+    expect(scan(...whole).faults).toHaveLength(1);
+  });
+
   it('refuses checks of xz that the kernel cannot compute', () => {
     expect(scan(xz('crc64')).faults).toMatchObject([
       { message: 'the xz stream has a crc64 check; the kernel takes only crc32 or none' },

@@ -11,7 +11,7 @@ type Member = readonly [path: string, kind: 'd' | 'f' | `-> ${string}`];
 function entry([path, kind]: Member): NewcEntry {
   const common = { path: Buffer.from(path), uid: 0, gid: 0, mtime: 0 };
   if (kind === 'd') return { ...common, mode: fileType.directory | 0o755 };
-  if (kind === 'f') return { ...common, mode: fileType.regular | 0o644, content: Buffer.from('x') };
+  if (kind === 'f') return { ...common, mode: fileType.regular | 0o755, content: Buffer.from('x') };
   return { ...common, mode: fileType.symlink | 0o777, content: Buffer.from(kind.slice(3)) };
 }
 
@@ -134,5 +134,93 @@ describe('followLinks', () => {
   it('stays inside', async () => {
     const { nodes } = readContents([await segment([init, ['a', '-> ../../etc']])]);
     expect(followLinks('a/passwd', nodes)).toBe('etc/passwd');
+  });
+});
+
+/** An archive as other programs make it: what the writer here refuses to write. */
+function rawArchive(
+  members: readonly {
+    readonly name: string | Buffer;
+    readonly data?: string | Buffer;
+    readonly mode?: number;
+    readonly links?: number;
+    readonly checksum?: number;
+  }[],
+): Buffer {
+  const padded = (data: Buffer): Buffer => Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
+  const parts = [...members, { name: 'TRAILER!!!', mode: 0 }].map(
+    ({ name, data = '', mode = fileType.regular | 0o755, links = 1, checksum }) => {
+      const [path, content] = [Buffer.from(`${name.toString()}\0`), Buffer.from(data)];
+      const fields = [7, mode, 0, 0, links, 0, content.length, 0, 0, 0, 0, path.length, checksum ?? 0];
+      const magic = checksum === undefined ? '070701' : '070702';
+      const header = magic + fields.map((field) => field.toString(16).padStart(8, '0')).join('');
+      return Buffer.concat([padded(Buffer.concat([Buffer.from(header), path])), padded(content)]);
+    },
+  );
+  return Buffer.concat(parts);
+}
+
+function readRaw(
+  data: Buffer,
+  encoding: UnpackedSegment['encoding'] = 'none',
+): ReturnType<typeof readContents> {
+  return readContents([{ encoding, offset: 0, size: data.length, archive: bufferSource(data), start: 0 }]);
+}
+
+describe('archives of other programs', () => {
+  const messages = (data: Buffer): readonly string[] => readRaw(data).faults.map(({ message }) => message);
+  const directories = ['kernel', 'kernel/x86', 'kernel/x86/microcode'];
+  const microcode = (prefix: string, data: Buffer): Buffer =>
+    rawArchive([
+      { name: 'init' },
+      ...directories.map((name) => ({ name: prefix + name, mode: fileType.directory | 0o755 })),
+      { name: `${prefix}kernel/x86/microcode/GenuineIntel.bin`, data },
+    ]);
+
+  it('have their checksums verified', () => {
+    expect(messages(rawArchive([{ name: 'init', data: 'abc', checksum: 294 }]))).toEqual([]);
+    expect(messages(rawArchive([{ name: 'init', data: 'abc', checksum: 1 }]))).toEqual([
+      'init does not have the checksum that its header tells',
+    ]);
+  });
+
+  it('may be several in what was packed as one', () => {
+    const both = Buffer.concat([
+      rawArchive([{ name: 'init' }]),
+      Buffer.alloc(8),
+      rawArchive([{ name: 'other' }]),
+    ]);
+    const { nodes, faults } = readRaw(both, 'zstd');
+    expect([[...nodes.keys()], faults]).toEqual([['init', 'other'], []]);
+    expect(readRaw(Buffer.concat([both, Buffer.from('junk')]), 'zstd').faults).toHaveLength(1);
+  });
+
+  it('have the content of a file of several names with one of them', () => {
+    const { nodes } = readRaw(
+      rawArchive([
+        { name: 'init', links: 2 },
+        { name: 'other', links: 2, data: 'content' },
+      ]),
+    );
+    expect([nodes.get('init')?.member.size, nodes.get('other')?.member.size]).toEqual([7, 7]);
+  });
+
+  it('bring microcode by its exact name, and not packed', () => {
+    const plain = Buffer.from('0100000000000000', 'hex');
+    expect(messages(microcode('', plain))).toEqual([]);
+    expect(messages(microcode('./', plain))).toContainEqual(expect.stringContaining('begins with ./'));
+    expect(messages(microcode('', Buffer.from('fd377a585a000000', 'hex')))).toContainEqual(
+      expect.stringContaining('is compressed'),
+    );
+  });
+
+  it('start a program, and nothing else', () => {
+    expect(messages(rawArchive([{ name: 'init', mode: fileType.regular | 0o644 }]))).toEqual([
+      '/init is no program that can be started',
+    ]);
+    expect(messages(rawArchive([{ name: 'init', mode: fileType.directory | 0o755 }]))).toHaveLength(1);
+    expect(messages(rawArchive([{ name: 'init', mode: fileType.symlink | 0o777, data: 'gone' }]))).toEqual([
+      '/init points to gone, which is not there',
+    ]);
   });
 });

@@ -31,7 +31,7 @@ async function archive(files: Readonly<Record<string, string>>): Promise<Buffer>
       ...{
         ...common,
         path: Buffer.from(path),
-        mode: fileType.regular | 0o644,
+        mode: fileType.regular | 0o755,
         content: Buffer.from(content),
       },
     })),
@@ -49,7 +49,7 @@ function inspected(data: Buffer, remembered: readonly KnownSegment[]): Inspectio
   const source = bufferSource(data);
   const scan = scanInitrd(source);
   const archives = scan.segments.map((segment) => ({ ...segment, archive: source, start: segment.offset }));
-  const report = reportOn({ segments: archives, [Symbol.dispose]: () => undefined }, scan.faults);
+  const report = reportOn({ segments: archives, faults: [], [Symbol.dispose]: () => undefined }, scan.faults);
   return inspect({ initrd: source, report, archives, known: recognize(source, scan.segments, remembered) });
 }
 
