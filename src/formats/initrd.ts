@@ -93,8 +93,9 @@ function strangeBeginning(bytes: Buffer): string {
  * before it unpacks the rest: the text, padded, its size and the sum of its bytes, and a word at the very end.
  */
 function withoutBootConfig(file: ByteSource): ByteSource {
+  if (file.size < bootConfigFooter) return file;
   const footer = file.read(file.size - bootConfigFooter, bootConfigFooter);
-  if (footer.length < bootConfigFooter || !footer.subarray(8).equals(bootConfigMagic)) return file;
+  if (!footer.subarray(8).equals(bootConfigMagic)) return file;
   const [size, sum] = [footer.readUInt32LE(0), footer.readUInt32LE(4)];
   const start = file.size - bootConfigFooter - size;
   if (start < 0 || sumOf(file.read(start, size)) !== sum) return file;
