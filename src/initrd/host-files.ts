@@ -20,7 +20,7 @@ export interface HostFiles {
 }
 
 /** Words that kernel-install gives each kernel. */
-export const commandLineFile = treePath('etc/kernel/cmdline');
+const commandLineFile = treePath('etc/kernel/cmdline');
 
 /** What is taken as it is, where it is there. */
 const plainFiles: readonly string[] = ['etc/vconsole.conf', 'etc/default/keyboard', commandLineFile];
@@ -34,8 +34,7 @@ const profileFiles: Readonly<Record<string, readonly string[]>> = {
   'nvme-of': ['etc/nvme/hostnqn', 'etc/nvme/hostid', 'etc/nvme/discovery.conf'],
 };
 
-/** There where the initrd shall unlock volumes. */
-export const crypttab = treePath('etc/crypttab');
+const crypttab = treePath('etc/crypttab');
 
 function takenFiles(profiles: readonly string[]): readonly string[] {
   return [...plainFiles, ...profiles.flatMap((profile) => profileFiles[profile] ?? [])];
@@ -68,6 +67,12 @@ async function contentOf(root: HostPath, path: TreePath): Promise<Buffer | undef
   const file = await treeAt(root).resolve(path);
   const stats = await lstat(file).catch(() => undefined);
   return stats?.isFile() === true ? readFile(file) : undefined;
+}
+
+/** True where the initrd shall unlock volumes: those of crypttab, or of the kernel command line. */
+export function opensVolumes({ files }: HostFiles): boolean {
+  const words = files.get(commandLineFile)?.toString('utf8').split(/\s+/) ?? [];
+  return files.has(crypttab) || words.some((word) => /^(?:rd\.)?luks\./.test(word));
 }
 
 /** The segment of these files. Keys are readable by root alone. */

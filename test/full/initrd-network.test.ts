@@ -9,15 +9,18 @@ const byUuid = [`root=UUID=${rootUuid}`, 'rw', address];
 const cases: readonly BootCase[] = [
   {
     ...onDisk,
-    name: 'NBD',
+    name: 'NBD, with an address from DHCP',
     initrd: ofImage('--initrd-profile=nbd'),
     serve: `${cable}
 mkdir -p /etc/nbd-server
 printf '[generic]\\nuser=root\\ngroup=root\\n[root]\\nexportname=%s\\n' "$(disk first)" >/etc/nbd-server/config
+dnsmasq --user=root --port=0 --interface=eth0 --bind-interfaces --dhcp-range=10.0.9.20,10.0.9.20 --dhcp-leasefile=/run/leases
 nbd-server; echo serving; sleep 3600`,
-    commandLine: ['netroot=nbd:10.0.9.1::root', 'root=/dev/nbd0', 'rw', address],
+    commandLine: ['netroot=nbd:10.0.9.1::root', 'root=/dev/nbd0', 'rw'],
     fstype: 'ext4',
     stack: ['disk'],
+    ask: 'cat /proc/net/fib_trie',
+    more: /\b10\.0\.9\.20\b/,
   },
   {
     ...onDisk,

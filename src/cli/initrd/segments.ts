@@ -10,13 +10,7 @@ import { unpackedFile, writeSegment } from '../../initrd/archive.ts';
 import type { HostFacts } from '../../initrd/host/facts.ts';
 import { hostFacts } from '../../initrd/host/facts.ts';
 import type { HostFiles } from '../../initrd/host-files.ts';
-import {
-  commandLineFile,
-  crypttab,
-  hostFileEntries,
-  hostFilesContent,
-  readHostFiles,
-} from '../../initrd/host-files.ts';
+import { hostFileEntries, hostFilesContent, opensVolumes, readHostFiles } from '../../initrd/host-files.ts';
 import type { Processor } from '../../initrd/microcode.ts';
 import {
   microcodeDirectories,
@@ -186,7 +180,7 @@ async function filesKey(paths: readonly string[]): Promise<Sha256> {
   return digestJson(digests);
 }
 
-function modulesPart({ request, context }: Scene, part: PartSettings, { files }: HostFiles): Part {
+function modulesPart({ request, context }: Scene, part: PartSettings, files: HostFiles): Part {
   const { root, kernelVersion, mode } = request;
   const host = mode === 'generic' ? undefined : hostFacts(hostPath('/'), root);
   const settings = opensVolumes(files) ? withEncryption(part) : part;
@@ -199,11 +193,6 @@ function modulesPart({ request, context }: Scene, part: PartSettings, { files }:
     watched: [...watchedModuleFiles(request), `${join(root, 'usr/lib/firmware')}/`],
     draft: () => draftModules({ request, settings, host }, context),
   };
-}
-
-function opensVolumes(files: HostFiles['files']): boolean {
-  const words = (files.get(commandLineFile)?.toString('utf8') ?? '').split(/\s+/);
-  return files.has(crypttab) || words.some((word) => /^(?:rd\.)?luks\./.test(word));
 }
 
 /** Volumes that the initrd shall unlock need not be open while it is made. */

@@ -7,6 +7,7 @@ import {
   holdsSecrets,
   hostFileEntries,
   hostFilesContent,
+  opensVolumes,
   readHostFiles,
 } from '../../../src/initrd/host-files.ts';
 
@@ -50,6 +51,17 @@ describe('files of the host', () => {
     await using root = await system({ 'etc/vconsole.conf': '' });
     const host = await readHostFiles(root.path, []);
     expect(holdsSecrets({ content: hostFilesContent(host) })).toBe(false);
+  });
+
+  it.each([
+    [true, { 'etc/crypttab': 'root UUID=1 none x-initrd.attach\n' }],
+    [false, { 'etc/crypttab': 'data UUID=1 none luks\n' }],
+    [true, { 'etc/kernel/cmdline': 'quiet rd.luks.name=1=root\n' }],
+    [true, { 'etc/kernel/cmdline': 'luks.uuid=1' }],
+    [false, { 'etc/kernel/cmdline': 'quiet root=LABEL=luks.x' }],
+  ])('say %s about volumes to unlock: %j', async (answer, files) => {
+    await using root = await system(files);
+    expect(opensVolumes(await readHostFiles(root.path, []))).toBe(answer);
   });
 
   it('come with a profile where it is for them', async () => {
