@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../src/base/brand.ts';
+import { until } from '../helpers/cli.ts';
 import type { ConsoleGuest } from '../helpers/console-guest.ts';
 import { startConsoleGuest } from '../helpers/console-guest.ts';
 import type { InitrdWay } from '../helpers/guest-images.ts';
@@ -35,8 +37,12 @@ describe.concurrent('an initrd whose root does not come', () => {
   it('opens a shell with the tools of the profile rescue', async () => {
     await withoutRoot(ofImage('--initrd-profile=rescue'), gone, async (guest) => {
       await guest.said('Press Enter for system maintenance');
-      guest.type('\n');
-      await guest.said(/# $/);
+      // What comes before it listens is dropped.
+      await until(async () => {
+        guest.type('\n');
+        await sleep(2000);
+        return /^\S*# /m.test(await guest.console());
+      }, 300_000);
       const tools =
         'parted sgdisk fdisk mkfs.ext4 xfs_repair btrfs mkfs.vfat cryptsetup ip ping nano less ps';
       guest.type(
