@@ -15,20 +15,25 @@ const suite = bootSuite();
 function sleeper(token: string): Readonly<Record<string, string>> {
   return {
     'systemd.extra-unit.sleeper.service': `[Unit]
+DefaultDependencies=no
+Conflicts=shutdown.target
 ConditionPathExists=!/etc/initrd-release
-After=multi-user.target
+After=basic.target multi-user.target
 [Service]
-Type=exec
-ExecStart=/bin/sh -ec '
-  swapon /dev/disk/by-id/virtio-swap
-  echo ${token} >/run/kept
-  echo falls asleep >/dev/ttyS0
-  systemctl start hibernate.target
-  cat /run/kept >/dev/disk/by-id/virtio-answer
-  sync
-  systemctl poweroff'
+ImportCredential=sleeper.script
+ExecStart=/bin/sh -eux \${CREDENTIALS_DIRECTORY}/sleeper.script
+StandardOutput=file:/dev/ttyS0
+StandardError=inherit
 `,
     'systemd.unit-dropin.multi-user.target~30-sleeper': '[Unit]\nWants=sleeper.service\n',
+    'sleeper.script': `swapon /dev/disk/by-id/virtio-swap
+echo ${token} >/run/kept
+echo falls asleep
+systemctl start hibernate.target
+cat /run/kept >/dev/disk/by-id/virtio-answer
+sync
+systemctl poweroff
+`,
   };
 }
 
