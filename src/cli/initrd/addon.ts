@@ -94,7 +94,7 @@ async function makeAddon(task: AddonTask, context: VerbContext): Promise<void> {
   await requireSpace((await isDirectory(call.bootRoot)) ? call.bootRoot : hostPath('/'), bytes);
   const { kernelVersion } = request;
   await placeProduct({
-    ...{ path, identity: [], bytes },
+    ...{ path, type: 'file', identity: [], bytes },
     make: (temporary) => writeAddon({ stub, kernelVersion, commandLine, initrd }, temporary),
   });
 }

@@ -5,8 +5,10 @@ import type { HostPath, StepId } from '../../base/brand.ts';
 import { hostPath, sha256Digest } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { isObject } from '../../base/canonical.ts';
-import { silentEvents } from '../../base/events.ts';
-import { isDirectory, isRegularFile, makeDirectory } from '../../base/files.ts';
+import { MkimgError } from '../../base/errors.ts';
+import type { RunEvent } from '../../base/events.ts';
+import { isDirectory, isRegularFile, makeDirectory, namesIn } from '../../base/files.ts';
+import { closest } from '../../base/suggestion.ts';
 import { parseEnvironmentFile } from '../../config/environment-file.ts';
 import { hostFiles } from '../../config/files.ts';
 import { parseResolvedPackages } from '../../distro/resolved.ts';
@@ -185,11 +187,40 @@ async function packagesOf(entry: Entry | undefined): Promise<Json> {
 
 /** Profiles may be switched on in a file that is read after the first ones that have profiles. */
 async function withProfiles(context: VerbContext): Promise<VerbContext> {
-  const { main } = await readProject({ ...context, events: silentEvents });
+  const remarks: Note[] = [];
+  const keep = (event: RunEvent): void => {
+    if (event.type === 'note') remarks.push(event);
+  };
+  const { main } = await readProject({ ...context, events: { emit: keep } });
+  await requireKnownProfiles(context, remarks);
   const given = context.assignments.filter(({ setting }) => setting !== 'Profiles');
   const text = main.config.Profiles.join(',');
   const profiles = text === '' ? [] : [{ setting: 'Profiles', text, flag: `--profile=${text}` }];
   return { ...context, assignments: [...given, ...profiles] };
+}
+
+type Note = Extract<RunEvent, { readonly type: 'note' }>;
+
+/**
+ * A profile that is asked for by the wrong name would be missed when the machine starts.
+ * @throws MkimgError `unknown-profile`
+ */
+async function requireKnownProfiles({ assignments }: VerbContext, remarks: readonly Note[]): Promise<void> {
+  const asked = assignments
+    .filter(({ setting }) => setting === 'Profiles')
+    .flatMap(({ text }) => text.split(/[\s,]+/));
+  const isUnknown = (name: string): boolean =>
+    remarks.some(({ code, message }) => code === 'unknown-profile' && message.includes(`'${name}'`));
+  const name = asked.find((word) => word !== '' && isUnknown(word));
+  if (name === undefined) return;
+  const known = (await namesIn(join(productDirectory, 'drop-ins/initrd'))).map((file) =>
+    file.replace(/\.conf$/, ''),
+  );
+  const near = closest(name, known);
+  throw new MkimgError('unknown-profile', `There is no profile '${name}' for initrds`, {
+    hint: near === undefined ? `There are ${known.sort().join(', ')}.` : `Did you mean '${near}'?`,
+    class: 'usage',
+  });
 }
 
 /** The project of the base: no directory of the user's, but settings and directories to include, in this order. */

@@ -22,15 +22,13 @@ export async function openLocked(
 ): Promise<SegmentCache> {
   held.use(await lockCache(cache, context));
   return inCache(cache, async () => {
-    await clearRemains(cache);
-    await removeStaleLocks(lockDirectory(cache));
     await pruneSegments(cache);
     return openSegmentCache(cache, ({ path }) => noteDamage(path, context.events));
   });
 }
 
 /**
- * Waits until no other process makes anything below the cache.
+ * Waits until no other process makes anything below the cache, and clears away what killed ones left there.
  * @throws MkimgError `cache-not-writable`, `cache-full`
  */
 export async function lockCache(
@@ -40,13 +38,21 @@ export async function lockCache(
   return inCache(cache, async () => {
     await makeDirectory(cache, 0o700);
     await makeDirectory(lockDirectory(cache), 0o700);
-    return acquireLock(join(lockDirectory(cache), 'initrd'), {
+    const lock = await acquireLock(join(lockDirectory(cache), 'initrd'), {
       signal,
       onWait: (pid) => {
         const message = `Waiting for another mkimg (process ${pid}) that makes an initrd`;
         events.emit({ type: 'note', level: 'info', code: 'waiting', message });
       },
     });
+    try {
+      await clearRemains(cache);
+      await removeStaleLocks(lockDirectory(cache));
+      return lock;
+    } catch (error) {
+      await lock[Symbol.asyncDispose]();
+      throw error;
+    }
   });
 }
 

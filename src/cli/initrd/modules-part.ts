@@ -45,14 +45,18 @@ export function watchedModuleFiles({ root, kernelVersion }: InitrdRequest): read
     .map((name) => join(directory, name));
 }
 
+/** @throws MkimgError `kernel-not-installed` */
+export async function requireKernel(request: InitrdRequest): Promise<void> {
+  if (!(await isDirectory(join(request.root, 'usr/lib/modules', request.kernelVersion))))
+    throw notInstalled(request);
+}
+
 /**
  * Chooses modules and firmware, so that the key of their segment is known.
- * @throws MkimgError `kernel-not-installed`
  */
 export async function draftModules(wish: ModulesWish, context: VerbContext): Promise<SegmentDraft> {
   const { request, settings, host } = wish;
   const { root, kernelVersion, mode, cache } = request;
-  if (!(await isDirectory(join(root, 'usr/lib/modules', kernelVersion)))) throw notInstalled(request);
   const { events, signal } = context;
   const sandbox = createSandbox({ mode: currentMode() ?? 'root', tools: { kind: 'host' }, events, signal });
   const memory = hostPath(join(cache, 'modules'));

@@ -44,6 +44,7 @@ function directoryProduct(
 ): Product {
   return {
     path: output,
+    type: 'directory',
     identity: segments.map(({ sha256: digest }) => digest),
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     make: async (temporary) => {
@@ -74,6 +75,7 @@ export async function ukiProduct(wish: UkiWish): Promise<Product> {
   const stub = await stat(facts.stub);
   return {
     path: wish.path,
+    type: 'file',
     identity: [
       ...segments.map(({ sha256: digest }) => digest),
       ...[kernel, String(size), String(mtimeMs), kernelVersion, facts.commandLine, sha256(facts.osRelease)],

@@ -6,7 +6,14 @@ import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { digestJson, isObject } from '../../base/canonical.ts';
 import { isErrno, MkimgError } from '../../base/errors.ts';
-import { isDirectory, makeDirectory, namesIn, syncDirectory, writeCacheFile } from '../../base/files.ts';
+import {
+  isDirectory,
+  lstatIfExists,
+  makeDirectory,
+  namesIn,
+  syncDirectory,
+  writeCacheFile,
+} from '../../base/files.ts';
 import { openSource } from '../../formats/bytes.ts';
 import { scanInitrd } from '../../formats/initrd.ts';
 import { joinSegments, layOut } from '../../initrd/join.ts';
@@ -25,6 +32,7 @@ export interface Product {
   readonly identity: readonly string[];
   /** Bytes that it will take at its place. */
   readonly bytes: number;
+  readonly type: 'file' | 'directory';
   /** Makes it under another name beside its place. */
   readonly make: (temporary: HostPath) => Promise<void>;
 }
@@ -50,6 +58,7 @@ export async function publishProduct(
   const isCurrent = options.force === 0 && isAsRecorded(record, product);
   if (!isCurrent) {
     if (!(await isDirectory(dirname(path)))) throw noDirectory(path);
+    await refuseForeign(product, { isOurs: options.force > 0 || readRecord(record) !== undefined });
     await using _lock = await lockCache(cache, context);
     await clearTemporaries(path);
     await requireSpace(dirname(path), bytes);
@@ -61,6 +70,27 @@ export async function publishProduct(
   const { size } = await lstat(path);
   const state = isCurrent ? 'unchanged' : 'built';
   events.emit({ type: 'artifact', name: basename(path), path, bytes: size, state });
+}
+
+/** What stands at the place and is no earlier product stays there. */
+async function refuseForeign(
+  { path, type }: Product,
+  { isOurs }: { readonly isOurs: boolean },
+): Promise<void> {
+  const stats = await lstatIfExists(path);
+  if (stats === undefined || (type === 'file' && !stats.isDirectory())) return;
+  const isReplaced = type === 'directory' && stats.isDirectory();
+  if (isReplaced && (isOurs || (await namesIn(path)).length === 0)) return;
+  throw new MkimgError(
+    'output-exists',
+    `${path} is ${stats.isDirectory() ? 'a directory' : 'a file'} that mkimg did not make`,
+    {
+      hint: isReplaced
+        ? 'Move it away, name another --output, or give --force to replace all that is in it.'
+        : 'Move it away, or name another --output.',
+      class: 'usage',
+    },
+  );
 }
 
 function noDirectory(path: HostPath): MkimgError {
@@ -142,6 +172,7 @@ export async function removeProduct(path: HostPath, cache: HostPath): Promise<vo
 export function initrdFile(segments: readonly Segment[], path: HostPath): Product {
   return {
     path,
+    type: 'file',
     identity: segments.map(({ sha256 }) => sha256),
     bytes: layOut(segments.map(({ bytes }) => bytes)).size,
     make: (temporary) => writeInitrd(segments, temporary),

@@ -34,7 +34,7 @@ import { productBuild } from '../version.ts';
 import type { BaseSegment } from './base.ts';
 import { faultOfCache, openLocked } from './cache-lock.ts';
 import { makeBase, recallBase } from './base.ts';
-import { draftModules, watchedModuleFiles } from './modules-part.ts';
+import { draftModules, requireKernel, watchedModuleFiles } from './modules-part.ts';
 import type { PartSettings } from './part-settings.ts';
 import { partSettingsJson } from './part-settings.ts';
 import type { InitrdRequest } from './request.ts';
@@ -86,6 +86,7 @@ async function obtainAll(request: InitrdRequest, context: VerbContext): Promise<
     ...{ request, version, context },
     cache: () => (opened ??= openLocked(held, request.cache, context)),
   };
+  await requireKernel(request);
   const kept = context.options.force > 0 ? undefined : recallBase(request, version);
   const base = kept ?? (await makeBase({ request, version, segments: await scene.cache(), context }));
   if (base === undefined) return undefined;

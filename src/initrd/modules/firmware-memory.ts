@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { isObject } from '../../base/canonical.ts';
+import { isErrno } from '../../base/errors.ts';
 import { makeDirectory, readTextIfExists, writeCacheFile } from '../../base/files.ts';
 import type { ModinfoContext } from '../../steps/kernel-modules/firmware-names.ts';
 import { firmwareByModule } from '../../steps/kernel-modules/firmware-names.ts';
@@ -29,7 +30,12 @@ export async function rememberedFirmwareNames(
   for (const module of unknown) known.set(fingerprint(module), read.get(module.module.name) ?? []);
   if (unknown.length > 0) {
     await makeDirectory(directory);
-    await writeCacheFile(file, JSON.stringify({ formatVersion, modules: Object.fromEntries(known) }));
+    try {
+      await writeCacheFile(file, JSON.stringify({ formatVersion, modules: Object.fromEntries(known) }));
+    } catch (error) {
+      // Whoever holds the lock of the cache has cleared it away before it had its name: it is written next time.
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
   }
   return new Map(modules.map((module) => [module.module.name, known.get(fingerprint(module)) ?? []]));
 }
