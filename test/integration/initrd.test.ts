@@ -147,6 +147,28 @@ describe('mkimg initrd', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('There is no kernel 0.0')]);
   });
 
+  it('refuses a profile that it does not know, and names the near one', async () => {
+    const { code, stderr } = await mkimg([
+      ...['initrd', `--root=${system.root}`, `--kernel-version=${system.kernelVersion}`, '--generic'],
+      ...['--profile=lmv', `--cache-directory=${machine.cache}`],
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/no profile 'lmv'[^]*Did you mean 'lvm'/)]);
+  });
+
+  it('replaces no directory that it did not make', async () => {
+    const foreign = join(scratch.path, 'foreign');
+    await mkdir(foreign);
+    await writeFile(join(foreign, 'precious'), '');
+    for (const format of ['directory', 'cpio']) {
+      const { code, stderr } = await mkimg([
+        ...['initrd', `--root=${system.root}`, `--kernel-version=${system.kernelVersion}`, '--generic'],
+        ...[`--format=${format}`, `--output=${foreign}`, `--cache-directory=${machine.cache}`],
+      ]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining('a directory that mkimg did not make')]);
+    }
+    expect(await readdir(foreign)).toEqual(['precious']);
+  });
+
   it('makes again what changed, on --refresh', async () => {
     const output = join(scratch.path, 'initrd-refreshed');
     await makeInitrd(output);
