@@ -26,7 +26,7 @@ export function inspectionText(inspection: Inspection, { file, allFiles }: Inspe
       ...faults.map(faultLine),
       `  measured into PCR ${initrdRegister}: ${measurement}`,
     ],
-    paragraph(`packages: ${packages.length}`, packages.map(packageCells), [2]),
+    paragraph(`packages: ${packages.length}`, packages.map(packageCells), [2, 3]),
     paragraph(`kernel modules: ${modules.length}`, modules.map(moduleCells), [1, 2]),
     paragraph(`firmware: ${firmware.length}`, firmware.map(firmwareCells), [1, 2]),
     paragraph(
@@ -59,8 +59,18 @@ function partLines(parts: readonly PartReport[]): readonly string[] {
   return table(rows, [0]).map((line) => `  ${line}`);
 }
 
-function packageCells({ name, version, files, bytes }: PackageShare): readonly string[] {
-  return [formatBytes(bytes), `${files} ${files === 1 ? 'file' : 'files'}`, `${name} ${version}`];
+function packageCells(share: PackageShare): readonly string[] {
+  const { name, version, files, bytes, isRepacked, reason } = share;
+  const remarks = [
+    ...(isRepacked === true ? ['from installed files'] : []),
+    ...(reason === undefined ? [] : [reason]),
+  ];
+  return [
+    formatBytes(bytes),
+    `${files} ${files === 1 ? 'file' : 'files'}`,
+    `${name} ${version}`,
+    remarks.join('; '),
+  ];
 }
 
 function moduleCells({ path, bytes, reasons }: ModuleReport): readonly string[] {

@@ -41,6 +41,10 @@ export interface PackageShare {
   readonly files: number;
   /** Of its files as they are in the initrd, before compression. */
   readonly bytes: number;
+  /** It was put together from the files that were installed; the package itself was not to be had. */
+  readonly isRepacked?: true;
+  /** Why it came along without being asked for. */
+  readonly reason?: string;
 }
 
 export interface FileReport {
@@ -100,7 +104,12 @@ function packageShares(nodes: InitrdNodes, contents: readonly Json[]): readonly 
         return node?.type === fileType.regular ? [node.member.size] : [];
       });
       const bytes = sizes.reduce((sum, size) => sum + size, 0);
-      shares.push({ name, version, files: sizes.length, bytes });
+      const { installed, reason } = entry;
+      shares.push({
+        ...{ name, version, files: sizes.length, bytes },
+        ...(installed === undefined ? {} : { isRepacked: true }),
+        ...(typeof reason === 'string' ? { reason } : {}),
+      });
     }
   }
   return shares.sort((left, right) => right.bytes - left.bytes || byBytes(left.name, right.name));

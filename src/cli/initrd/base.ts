@@ -177,8 +177,10 @@ async function baseEntry(session: BuildSession, context: VerbContext): Promise<B
 async function packagesOf(entry: Entry | undefined): Promise<Json> {
   if (entry === undefined) return [];
   const { packages } = parseResolvedPackages(await readFile(entry.path, 'utf8'));
-  return packages.map(({ name, version, architecture, sha256, repacked }) => ({
+  return packages.map(({ name, version, architecture, sha256, repacked, reason, unmet }) => ({
     ...{ name, version, architecture, sha256 },
+    ...(reason === undefined ? {} : { reason }),
+    ...(unmet === undefined ? {} : { unmet: [...unmet] }),
     ...(repacked === undefined
       ? {}
       : { installed: { modified: [...repacked.modified], missing: [...repacked.missing] } }),

@@ -8,6 +8,7 @@ import { temporaryDirectory } from '../../base/temporary.ts';
 import { defaultJobs } from '../../engine/executor.ts';
 import { writeOutline } from '../../initrd/archive.ts';
 import type { HostFacts } from '../../initrd/host/facts.ts';
+import { driversWithoutFirmware } from '../../initrd/modules/lacking-firmware.ts';
 import { segmentFingerprint, writeModulesSegment } from '../../initrd/modules/segment.ts';
 import type { ModuleSelection } from '../../initrd/modules/select.ts';
 import { selectForInitrd } from '../../initrd/modules/select.ts';
@@ -69,6 +70,7 @@ export async function draftModules(wish: ModulesWish, context: VerbContext): Pro
     },
     { work: scratch.path, sandbox, jobs: defaultJobs() },
   );
+  noteLackingFirmware(selection, context);
   return {
     role: 'modules',
     key: sha256(segmentFingerprint(selection, settings.epoch)),
@@ -80,6 +82,18 @@ export async function draftModules(wish: ModulesWish, context: VerbContext): Pro
       return contentOf(selection);
     },
   };
+}
+
+function noteLackingFirmware(selection: ModuleSelection, { events }: VerbContext): void {
+  for (const { module, firmware } of driversWithoutFirmware(selection)) {
+    const [first = '', ...others] = firmware;
+    const more = others.length === 0 ? '' : ` and ${others.length} more`;
+    events.emit({
+      ...{ type: 'note', level: 'warning', code: 'driver-without-firmware' },
+      message: `The driver ${module} of this machine finds none of its firmware (${first}${more})`,
+      hint: 'Its device may not work until the root file system is there. On Debian a package firmware-* has it.',
+    });
+  }
 }
 
 function contentOf({ kernelVersion, mode, modules, firmware, missingFirmware }: ModuleSelection): Json {

@@ -59,14 +59,17 @@ describe('inspect', () => {
     const content = {
       packages: [
         { name: 'tools', version: '1', architecture: 'all', sha256: '' },
-        { name: 'start', version: '2', architecture: 'all', sha256: '' },
+        {
+          ...{ name: 'start', version: '2', architecture: 'all', sha256: '' },
+          ...{ installed: { modified: [], missing: [] }, reason: 'init opens libstart' },
+        },
       ],
       owners: { start: ['init', 'usr/not-there'], tools: ['usr', 'usr/bin', 'usr/bin/tool'] },
     };
     const { packages, parts, files } = inspected(base, [known('base', base, content)]);
     expect(parts.map(({ role }) => role)).toEqual(['base']);
     expect(packages).toEqual([
-      { name: 'start', version: '2', files: 1, bytes: 100 },
+      { name: 'start', version: '2', files: 1, bytes: 100, isRepacked: true, reason: 'init opens libstart' },
       { name: 'tools', version: '1', files: 1, bytes: 40 },
     ]);
     expect(files.map(({ path }) => path)).toEqual(['init', 'usr/bin/tool', 'usr/note']);
