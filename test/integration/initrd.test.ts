@@ -150,9 +150,9 @@ describe('mkimg initrd', () => {
   it('refuses a profile that it does not know, and names the near one', async () => {
     const { code, stderr } = await mkimg([
       ...['initrd', `--root=${system.root}`, `--kernel-version=${system.kernelVersion}`, '--generic'],
-      ...['--profile=lmv', `--cache-directory=${machine.cache}`],
+      ...['--profile=lvn', `--cache-directory=${machine.cache}`],
     ]);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/no profile 'lmv'[^]*Did you mean 'lvm'/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/no profile 'lvn'[^]*Did you mean 'lvm'/)]);
   });
 
   it('replaces no directory that it did not make', async () => {
