@@ -38,11 +38,6 @@ const intended: readonly (readonly [side: Side, paths: RegExp, reason: string])[
   ['both', /^vmlinuz(\.old)?$/, 'lead to where the kernel was moved'],
   ['both', /^usr\/lib\/udev\/hwdb\.bin$/, 'names its sources by the path that they had when it was made'],
   ['mkimg', /^etc\/systemd\/(system|user)\//, 'presets are applied to all units, as mkosi does'],
-  [
-    'both',
-    /^etc\/systemd\/system\/timers\.target\.wants\/(dpkg-db-backup|fstrim)\.timer$/,
-    'made by systemctl, which is unpacked before any package is set up, with the other name of the same file',
-  ],
   ['mmdebstrap', /^etc\/ssh\/ssh_host_/, 'every machine would have these keys; each makes its own'],
   ['mmdebstrap', /^etc\/(fstab|hostname|resolv\.conf)$/, 'copied from the host, or made up'],
   ['mmdebstrap', /^(dev|run)\//, 'belongs to the running system'],
