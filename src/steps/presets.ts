@@ -1,3 +1,5 @@
+import { treePath } from '../base/brand.ts';
+import { treeAt } from '../sandbox/tree.ts';
 import { buildrootMount } from './buildroot.ts';
 import type { TreeStep } from './implementation.ts';
 
@@ -13,7 +15,9 @@ export const presets: TreeStep<'presets'> = {
   version: 1,
   tools: [{ tool: 'systemctl', reason: 'to enable units as presets say' }],
   async run(_inputs, root, context) {
-    for (const argv of presetArgvs) {
+    // An initrd without units of users needs no second look.
+    const hasUsers = await treeAt(root).exists(treePath('usr/lib/systemd/user'));
+    for (const argv of hasUsers ? presetArgvs : presetArgvs.slice(0, 1)) {
       await context.sandbox.run({
         tool: 'systemctl',
         argv,

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
@@ -221,8 +221,10 @@ async function writeDatabase(tree: Tree, { unpacked, records, below }: Unpacked)
   for (const [name, text] of triggerInterests(records)) {
     await write(`triggers/${name}`, (await before(`triggers/${name}`)) + text);
   }
-  for (const record of records) await write(`info/${databaseName(record.entry)}.list`, fileList(record));
+  // Hundreds of files: looking up each of their paths would take longer than all else here.
   const info = await tree.resolve(treePath('var/lib/dpkg/info'));
+  for (const record of records)
+    writeFileSync(join(info, `${databaseName(record.entry)}.list`), fileList(record), 'latin1');
   for (const { entry, control, putControl } of unpacked) {
     for (const name of control.filter((file) => file !== 'control'))
       putControl(name, join(info, `${databaseName(entry)}.${name}`));

@@ -81,20 +81,24 @@ export interface BaseScene {
   readonly version: string;
   readonly segments: SegmentCache;
   readonly context: VerbContext;
+  /** Told what the configuration says before the base is made, so that the other parts need not wait for it. */
+  readonly onSettings: (settings: PartSettings) => void;
 }
 
 /**
  * Makes the base from packages: the image of the built-in set `initrd` with the machine's own configuration.
- * @returns undefined where that takes a namespace, which this process is not in
+ * @returns undefined where this process is in no namespace: most likely it takes one, and planning twice takes longer
  */
 export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefined> {
+  if (currentMode() === undefined) return undefined;
   const { request, version } = scene;
   const context = await withProfiles(await baseContext(scene));
   const session = await openBuildSession(context, await packageWishes(request));
   const watched = [...watchedPaths(request), ...hostInputs(session)];
   const before = look(watched);
+  const settings = partSettings(session.main);
+  scene.onSettings(settings);
   const entry = await baseEntry(session, context);
-  if (entry === undefined) return undefined;
   const segment = await scene.segments.obtain({
     role: 'base',
     key: sha256Digest(entry.archive.record.key),
@@ -104,7 +108,6 @@ export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefine
       return { packages: entry.packages, owners: entry.owners };
     },
   });
-  const settings = partSettings(session.main);
   const notes = partSettingsJson(settings);
   const identity = identityOf(request, version);
   await rememberSegment(request.cache, { role: 'base', identity, watched, segment, notes }, before);
@@ -144,14 +147,13 @@ interface BaseEntry {
   readonly owners: Json;
 }
 
-/** The engine's result; undefined where steps have to run and this process is not in a namespace. */
-async function baseEntry(session: BuildSession, context: VerbContext): Promise<BaseEntry | undefined> {
+/** The engine's result. */
+async function baseEntry(session: BuildSession, context: VerbContext): Promise<BaseEntry> {
   const outputs = outputSteps(session.plan);
   const first = await evaluate(session.plan, session.environment, outputs);
   if (first.needed.length > 0) {
     try {
       await requireTools(session, first.needed);
-      if (currentMode() === undefined) return undefined;
       await executeShared(session.plan, { session, context }, outputs);
     } catch (error) {
       throw withPlaces(await explainFault(error, session.environment.store.layout.root), session.images);

@@ -88,12 +88,30 @@ async function obtainAll(request: InitrdRequest, context: VerbContext): Promise<
   };
   await requireKernel(request);
   const kept = context.options.force > 0 ? undefined : recallBase(request, version);
-  const base = kept ?? (await makeBase({ request, version, segments: await scene.cache(), context }));
-  if (base === undefined) return undefined;
-  const parts = await otherParts(scene, base.settings);
+  if (kept !== undefined) return inOrder(kept, false, await obtainOthers(scene, kept.settings));
+  let others: ReturnType<typeof obtainOthers> | undefined;
+  const onSettings = (settings: PartSettings): void => {
+    others = obtainOthers(scene, settings);
+    // Whoever waits for them sees what is wrong.
+    others.catch(() => undefined);
+  };
+  try {
+    const segments = await scene.cache();
+    const base = await makeBase({ request, version, segments, context, onSettings });
+    return base && inOrder(base, true, (await others) ?? []);
+  } finally {
+    // Nothing is made any more when the lock of the cache is gone.
+    await others?.catch(() => undefined);
+  }
+}
+
+async function obtainOthers(
+  scene: Scene,
+  settings: PartSettings,
+): Promise<readonly (Obtained | undefined)[]> {
   const others: (Obtained | undefined)[] = [];
-  for (const part of parts) others.push(await obtainPart(part, scene));
-  return inOrder(base, kept === undefined, others);
+  for (const part of await otherParts(scene, settings)) others.push(await obtainPart(part, scene));
+  return others;
 }
 
 function inOrder(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TreePath } from '../../base/brand.ts';
+import type { HostPath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
 import { isErrno } from '../../base/errors.ts';
 import type { InstallScripts } from '../../distro/maintainer-scripts.ts';
@@ -34,9 +34,10 @@ export async function packagesWithUnknownScripts({
   packages,
   tree,
 }: UnpackedTree): Promise<readonly string[]> {
+  const info = await infoOf(tree);
   const names: string[] = [];
   for (const entry of packages) {
-    const { preinst = '', postinst = '' } = await scriptsOf(entry, tree);
+    const { preinst = '', postinst = '' } = scriptsOf(entry, info);
     if (hasUnknownScripts(entry.name, [preinst, postinst])) names.push(entry.name);
   }
   return names;
@@ -79,13 +80,17 @@ const finishScript = [
   ...['usr/sbin/pwconv', 'usr/sbin/ldconfig'],
 ] as const;
 
-function infoFile(entry: ResolvedPackage, name: string): TreePath {
-  return treePath(`var/lib/dpkg/info/${databaseName(entry)}.${name}`);
+function infoOf(tree: Tree): Promise<HostPath> {
+  return tree.resolve(treePath('var/lib/dpkg/info'));
 }
 
-async function scriptsOf(entry: ResolvedPackage, tree: Tree): Promise<InstallScripts> {
-  const preinst = readIfThere(await tree.resolve(infoFile(entry, 'preinst')));
-  const postinst = readIfThere(await tree.resolve(infoFile(entry, 'postinst')));
+function controlFile(info: HostPath, entry: ResolvedPackage, name: string): string | undefined {
+  return readIfThere(join(info, `${databaseName(entry)}.${name}`));
+}
+
+function scriptsOf(entry: ResolvedPackage, info: HostPath): InstallScripts {
+  const preinst = controlFile(info, entry, 'preinst');
+  const postinst = controlFile(info, entry, 'postinst');
   return { ...(preinst === undefined ? {} : { preinst }), ...(postinst === undefined ? {} : { postinst }) };
 }
 
@@ -100,8 +105,9 @@ function readIfThere(path: string): string | undefined {
 
 /** They wait beside their place, and those of the base set are in their place, too. */
 async function placeConffiles({ packages, tree }: UnpackedTree): Promise<void> {
+  const info = await infoOf(tree);
   for (const entry of packages) {
-    const text = readIfThere(await tree.resolve(infoFile(entry, 'conffiles'))) ?? '';
+    const text = controlFile(info, entry, 'conffiles') ?? '';
     for (const { path, isRemoved } of parseConffiles(text) ?? []) {
       if (isRemoved) continue;
       const place = await tree.resolve(treePath(path));
@@ -113,10 +119,9 @@ async function placeConffiles({ packages, tree }: UnpackedTree): Promise<void> {
 }
 
 async function placeAlternatives({ packages, tree }: UnpackedTree): Promise<void> {
-  const all = await Promise.all(
-    packages.map(async (entry) => alternativesOf((await scriptsOf(entry, tree)).postinst ?? '')),
-  );
-  for (const { slaves, ...master } of chosenAlternatives(all.flat())) {
+  const info = await infoOf(tree);
+  const all = packages.flatMap((entry) => alternativesOf(scriptsOf(entry, info).postinst ?? ''));
+  for (const { slaves, ...master } of chosenAlternatives(all)) {
     if (!(await tree.exists(treePath(master.path)))) continue;
     for (const { link, name, path } of [master, ...slaves]) {
       if (!(await tree.exists(treePath(path)))) continue;

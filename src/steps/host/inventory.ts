@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { HostPath, Sha256 } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
 import { byBytes, digestJson } from '../../base/canonical.ts';
 import { isErrno } from '../../base/errors.ts';
 import type { HostConffile, HostPackage } from '../../distro/host-packages.ts';
@@ -138,10 +139,11 @@ class Taking {
   readonly #name: string;
   readonly #sums: ReadonlyMap<string, string>;
   readonly #conffiles: ReadonlyMap<string, HostConffile>;
-  readonly #directories = new Map<string, Promise<HostPath | undefined>>();
+  readonly #places: Places;
 
   constructor(database: HostDatabase, entry: HostPackage) {
     this.#database = database;
+    this.#places = placesOf(database);
     this.#name = entry.name;
     this.#sums = parseSums(textOf(join(database.info, `${databaseName(entry)}.md5sums`)));
     const kept = entry.conffiles.filter(({ isObsolete, isRemoved }) => !isObsolete && !isRemoved);
@@ -203,20 +205,9 @@ class Taking {
   async #place(path: string): Promise<Buffer | undefined> {
     const slash = path.lastIndexOf('/');
     const parent = slash < 0 ? '' : path.slice(0, slash);
-    let directory = this.#directories.get(parent);
-    if (directory === undefined) {
-      directory = this.#resolve(parent);
-      this.#directories.set(parent, directory);
-    }
-    const found = await directory;
+    const found = await this.#places.directory(parent);
     if (found === undefined) return undefined;
     return Buffer.concat([Buffer.from(`${found}/`), Buffer.from(path.slice(slash + 1), 'latin1')]);
-  }
-
-  async #resolve(directory: string): Promise<HostPath | undefined> {
-    const name = Buffer.from(directory, 'latin1').toString('utf8');
-    const resolved = await resolveInTree(this.#database.root, name, 'follow');
-    return resolved.exists ? resolved.path : undefined;
   }
 
   #directory({ path, at, stats }: Found): InventoryItem {
@@ -265,6 +256,62 @@ interface Found {
   readonly stats: Stats;
 }
 
+const places = new WeakMap<HostDatabase, Places>();
+
+/** What all packages of a system have in common is looked up once. */
+function placesOf(database: HostDatabase): Places {
+  const known = places.get(database) ?? new Places(database);
+  places.set(database, known);
+  return known;
+}
+
+class Places {
+  readonly #root: HostPath;
+  readonly #info: HostPath;
+  readonly #directories = new Map<string, Promise<HostPath | undefined>>();
+  #control: Map<string, string[]> | undefined;
+
+  constructor({ root, info }: HostDatabase) {
+    this.#root = root;
+    this.#info = info;
+  }
+
+  /** Where a directory is, with links followed inside the root. Bytes as Latin-1. */
+  directory(path: string): Promise<HostPath | undefined> {
+    const known = this.#directories.get(path) ?? this.#resolve(path);
+    this.#directories.set(path, known);
+    return known;
+  }
+
+  /** Names of dpkg's files of a package, without the package's own name. */
+  controlNames(name: string): readonly string[] {
+    this.#control ??= byPackage(namesOf(this.#info));
+    return this.#control.get(name) ?? [];
+  }
+
+  async #resolve(path: string): Promise<HostPath | undefined> {
+    if (path === '') return this.#root;
+    const slash = path.lastIndexOf('/');
+    const parent = await this.directory(path.slice(0, Math.max(slash, 0)));
+    if (parent === undefined) return undefined;
+    const at = hostPath(join(parent, Buffer.from(path.slice(slash + 1), 'latin1').toString('utf8')));
+    const stats = lstatOrNothing(Buffer.from(at));
+    if (stats?.isSymbolicLink() !== true) return stats && at;
+    const resolved = await resolveInTree(this.#root, relative(this.#root, at), 'follow');
+    return resolved.exists ? resolved.path : undefined;
+  }
+}
+
+/** `bash.postinst`, `libc6:amd64.list`: the last part says what it is. */
+function byPackage(names: readonly string[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const [, owner = '', kind = ''] = /^(.+)\.([a-z0-9]+)$/.exec(name) ?? [];
+    groups.set(owner, [...(groups.get(owner) ?? []), kind]);
+  }
+  return groups;
+}
+
 function lstatOrNothing(path: Buffer): Stats | undefined {
   try {
     return lstatSync(path);
@@ -285,17 +332,16 @@ function parseSums(text: string): ReadonlyMap<string, string> {
 
 /** What dpkg keeps of a package's control files, with a list of configuration files that are there. */
 function controlFiles(
-  { info }: HostDatabase,
+  database: HostDatabase,
   entry: HostPackage,
   missing: ReadonlySet<string>,
 ): readonly ControlFile[] {
   const prefix = `${databaseName(entry)}.`;
-  const names = namesOf(info).filter((name) => name.startsWith(prefix));
-  const kept = names.map((name) => name.slice(prefix.length)).filter((name) => /^[a-z0-9]+$/.test(name));
-  const files = kept
+  const files = placesOf(database)
+    .controlNames(databaseName(entry))
     .filter((name) => name !== 'list' && name !== 'control')
     .map((name): ControlFile => {
-      const path = join(info, `${prefix}${name}`);
+      const path = join(database.info, `${prefix}${name}`);
       const content = Buffer.from(textOf(path), 'latin1');
       const isScript = /^(pre|post)(inst|rm)$|^config$/.test(name);
       const mode = isScript ? 0o755 : 0o644;

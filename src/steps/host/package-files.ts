@@ -27,7 +27,8 @@ export interface Finding {
   readonly database: HostDatabase;
   /** APT's archives of the system. */
   readonly archives: HostPath;
-  readonly indexed: ReadonlyMap<string, IndexedFile>;
+  /** What the indexes say of the packages; they are read when somebody asks. */
+  readonly indexed: () => Promise<ReadonlyMap<string, IndexedFile>>;
   readonly context: BuildContext;
 }
 
@@ -82,7 +83,9 @@ interface Candidate {
 
 /** mkimg's pool, and APT's archives, whose files have to be what the indexes say where these know them. */
 async function fromCache(packages: readonly HostPackage[], finding: Finding): ReturnType<Locate> {
-  const candidates = await Promise.all(packages.map((entry) => cached(entry, finding)));
+  if (packages.length === 0) return [];
+  const indexed = await finding.indexed();
+  const candidates = await Promise.all(packages.map((entry) => cached(entry, { finding, indexed })));
   return fetchEach(
     candidates.flatMap((candidate) => candidate ?? []),
     finding.context,
@@ -90,8 +93,11 @@ async function fromCache(packages: readonly HostPackage[], finding: Finding): Re
   );
 }
 
-async function cached(entry: HostPackage, finding: Finding): Promise<Candidate | undefined> {
-  const known = finding.indexed.get(packageKey(entry));
+async function cached(
+  entry: HostPackage,
+  { finding, indexed }: { readonly finding: Finding; readonly indexed: ReadonlyMap<string, IndexedFile> },
+): Promise<Candidate | undefined> {
+  const known = indexed.get(packageKey(entry));
   const path = archivePath(entry, finding.archives);
   const stats = await lstatIfExists(path);
   if (stats?.isFile() === true && (known === undefined || known.size === stats.size)) {
@@ -126,8 +132,10 @@ const patience = 5000;
 
 /** Downloads, as long as the mirror answers at once. */
 async function fromRepositories(packages: readonly HostPackage[], finding: Finding): ReturnType<Locate> {
+  if (packages.length === 0) return [];
+  const indexed = await finding.indexed();
   const candidates = packages.flatMap((entry): Candidate[] => {
-    const known = finding.indexed.get(packageKey(entry));
+    const known = indexed.get(packageKey(entry));
     if (known === undefined || known.urls.length === 0) return [];
     return [{ entry, file: { ...entry, ...known }, urls: known.urls }];
   });

@@ -114,12 +114,10 @@ async function locate(
   packages: readonly HostPackage[],
   { inputs, host, database, context }: Scene,
 ): Promise<readonly ResolvedPackage[]> {
-  const usesFiles = host.sources.some((source) => source === 'cache' || source === 'repository');
   const lists = await inSystem(host, 'var/lib/apt/lists');
   const archives = await inSystem(host, 'var/cache/apt/archives');
-  const indexed = usesFiles
-    ? await indexedFiles(lists, packages, inputs.repositories.repositories)
-    : new Map();
+  let known: ReturnType<typeof indexedFiles> | undefined;
+  const indexed = () => (known ??= indexedFiles(lists, packages, inputs.repositories.repositories));
   return locatePackages(packages, { host, database, archives, indexed, context });
 }
 
