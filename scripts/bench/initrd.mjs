@@ -31,7 +31,7 @@ export function benchInitrd(runs) {
     'dracut, generic': `dracut --force --no-hostonly /var/tmp/dracut-generic.img ${version}`,
     'dracut, hostonly': `dracut --force --hostonly /var/tmp/dracut-hostonly.img ${version}`,
     'mkosi-initrd, generic': [
-      'env PYTHONPATH=/opt/mkosi/usr/lib/python3/dist-packages python3 -m mkosi.initrd',
+      'env PATH=/opt/mkosi/usr/bin:$PATH PYTHONPATH=/opt/mkosi/usr/lib/python3/dist-packages mkosi-initrd',
       `--generic --kernel-version ${version} --output mkosi-generic.img --output-dir /var/tmp`,
     ].join(' '),
   };

@@ -99,7 +99,11 @@ function planPackages(
       ...{ ...common, ...setUp },
       ...(base === undefined ? newTree(image, { common, setUp }) : { base }),
     },
-    { label: `install ${what}`, keep: true, ...variant, ...origin },
+    // What takes a moment is kept together with what follows.
+    {
+      ...{ label: `install ${what}`, keep: base !== undefined || !config.SkipKnownScripts },
+      ...{ ...variant, ...origin },
+    },
   );
   return { tree, resolved };
 }
