@@ -38,6 +38,7 @@ export const testPrograms = {
   rpm: 'rpm',
   rpmbuild: 'rpm',
   sfdisk: 'fdisk',
+  shellcheck: 'shellcheck',
   zsh: 'zsh',
 };
 
