@@ -6,7 +6,7 @@ import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 
 /** Looked at besides PATH: an ordinary user's PATH has no sbin, but mkfs and its kin live there. */
-const systemDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
+export const systemDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
 
 /** Finds a program on the host's PATH or in the system's directories; undefined when there is none. */
 export async function findOnPath(name: string): Promise<HostPath | undefined> {

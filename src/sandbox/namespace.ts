@@ -5,7 +5,7 @@ import { digestJson, isObject } from '../base/canonical.ts';
 import { exists, readTextIfExists, writeCacheFile } from '../base/files.ts';
 import { MkimgError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
-import { findOnPath } from './lookup.ts';
+import { findOnPath, systemDirectories } from './lookup.ts';
 import { runAttached, runProgram } from './process.ts';
 import type { PrivilegeMode } from './types.ts';
 
@@ -158,7 +158,7 @@ function userNameOf(uid: number): string {
 async function canEnter(mode: PrivilegeMode): Promise<boolean> {
   const result = await runProgram({
     argv: [...namespaceArgv(mode), 'true'],
-    env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin', LANG: 'C.UTF-8' },
+    env: { PATH: searchPath(), LANG: 'C.UTF-8' },
     events: silentEvents,
   });
   return result.exitCode === 0;
@@ -236,6 +236,12 @@ const endWithParent = '[ "$PPID" = "$1" ] || exit 1; shift';
 const guardDevices =
   'for d in full null random tty urandom zero; do mount --bind --options ro "/dev/$d" "/dev/$d" 2>/dev/null; done';
 
+/** PATH, as far as there is one: hooks of package managers may be run with none. */
+function searchPath(): string {
+  const own = process.env['PATH'] ?? '';
+  return own === '' ? systemDirectories.join(':') : own;
+}
+
 /**
  * Runs mkimg again inside its namespace, on the same terminal, and resolves with its exit code (128 + n when signal n
  * ended it). When this process dies, the inner one gets SIGTERM; see limitOrphan().
@@ -249,7 +255,7 @@ export async function enterNamespace({ mode, main, args }: Reexecution): Promise
       ...['sh', '-c', script.join('; '), 'sh', String(process.pid)],
       ...[process.execPath, ...process.execArgv, main, ...args],
     ],
-    env: { ...process.env, [marker]: mode, [callerMark]: String(callerUid()) },
+    env: { ...process.env, PATH: searchPath(), [marker]: mode, [callerMark]: String(callerUid()) },
   });
 }
 
