@@ -300,7 +300,7 @@ describe('repositories', () => {
     const env = { XDG_CACHE_HOME: join(bench.directory, 'cache-resume') };
     bench.server.stallAt = /tiny-base\.deb$/;
     const running = await bench.start(project, ['build'], { env });
-    await running.said('begin  main: unpack packages');
+    await running.said('begin  main: unpack the base set');
     const pool = join(env.XDG_CACHE_HOME, 'mkimg/packages');
     await until(async () => (await readdir(pool).catch(() => [])).some((name) => name.endsWith('.part')));
     running.kill('SIGINT');
