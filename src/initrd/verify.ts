@@ -26,12 +26,13 @@ async function segmentFaults(segments: readonly Segment[]): Promise<readonly Ini
   await using opened = new Resources();
   const { offsets } = layOut(segments.map(({ bytes }) => bytes));
   for (const segment of segments) await requireSoundOutline(segment);
-  const unpacked = segments.map(({ role, bytes, outline }, index) => {
+  const unpacked = segments.map(({ role, outline }, index) => {
     const archive = openSource(outline);
     opened.use(archive);
     // Whether it is compressed matters for microcode alone, which must come before all that is.
     const encoding = role === 'base' ? ('zstd' as const) : ('none' as const);
-    return { archive, start: 0, encoding, offset: offsets[index] ?? 0, size: bytes };
+    // The outline's own size: a compressed part is smaller than what it unpacks to.
+    return { archive, start: 0, encoding, offset: offsets[index] ?? 0, size: archive.size };
   });
   return readContents(unpacked).faults;
 }
