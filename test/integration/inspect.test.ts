@@ -16,7 +16,7 @@ it('looks into an initrd that cpio and zstd made', async () => {
   const tree = join(scratch.path, 'tree');
   await mkdir(join(tree, 'usr/bin'), { recursive: true });
   await cp('/bin/true', join(tree, 'usr/bin/true'));
-  await writeFile(join(tree, 'init'), '#!/bin/sh\n');
+  await writeFile(join(tree, 'init'), '#!/bin/sh\n', { mode: 0o755 });
   const initrd = join(scratch.path, 'initrd');
   const pack = `cd '${tree}' && find . | sort | cpio --quiet -o -H newc | zstd -q -c >'${initrd}'`;
   await execute('sh', ['-c', pack]);
@@ -34,7 +34,7 @@ it('takes several files for one initrd, as boot loaders join them', async () => 
   await using scratch = await temporaryDirectory(tmpdir(), 'mkimg-inspect-');
   const tree = join(scratch.path, 'tree');
   await mkdir(tree);
-  await writeFile(join(tree, 'init'), '#!/bin/sh\n');
+  await writeFile(join(tree, 'init'), '#!/bin/sh\n', { mode: 0o755 });
   const [packed, plain] = ['packed', 'plain'].map((name) => join(scratch.path, name));
   const list = `cd '${tree}' && find . | cpio --quiet -o -H newc`;
   await execute('sh', ['-c', `${list} | zstd -q -c >'${packed}'; ${list} >'${plain}'`]);
