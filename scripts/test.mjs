@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { projectDirectory, run, setUp, testPrograms } from './setup.mjs';
 
 const full = process.argv.includes('--full');
@@ -12,6 +12,8 @@ run('npm', ['run', '--silent', 'lint']);
 
 const scratch = mkdtempSync(join(tmpdir(), 'mkimg-test-'));
 const sums = { passed: 0, failed: 0, skipped: 0 };
+/** Names of the tests that failed: shown last, since logs of CI are often cut in front. @type {string[]} */
+const failures = [];
 try {
   for (const kind of ['unit', 'golden', 'contract', 'integration', 'boot', ...(full ? ['full'] : [])])
     runKind(kind);
@@ -19,6 +21,7 @@ try {
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
+for (const failure of failures) console.log(`failed: ${failure}`);
 const skipped = sums.skipped === 0 ? '' : `, ${sums.skipped} skipped`;
 console.log(`${sums.passed} passed, ${sums.failed} failed${skipped}`);
 process.exitCode = sums.failed === 0 && sums.passed > 0 ? 0 : 1;
@@ -36,7 +39,8 @@ function runKind(kind) {
     `--outputFile.json=${report}`,
   ];
   const result = spawnSync('npx', argv, { cwd: projectDirectory, stdio: 'inherit' });
-  const counts = readCounts(report);
+  const { counts, failed } = readReport(report);
+  failures.push(...failed);
   sums.passed += counts.numPassedTests;
   sums.skipped += counts.numPendingTests + counts.numTodoTests;
   // A run that ended badly without a failed test (a file that does not load, say) is a failure all the same.
@@ -71,12 +75,26 @@ function runCorpus(corpus) {
 
 /**
  * @typedef {{numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number}} Counts
- * @param {string} report @returns {Counts}
+ * @typedef {{status: string, fullName: string, failureMessages: string[]}} Assertion
+ * @typedef {{name: string, status: string, message: string, assertionResults: Assertion[]}} FileResult
+ * @param {string} report @returns {{counts: Counts, failed: string[]}}
  */
-function readCounts(report) {
-  try {
-    return /** @type {Counts} */ (JSON.parse(readFileSync(report, 'utf8')));
-  } catch {
-    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
-  }
+function readReport(report) {
+  if (!existsSync(report))
+    return {
+      counts: { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 },
+      failed: [`no report of vitest: ${report}`],
+    };
+  const content = /** @type {Counts & {testResults: FileResult[]}} */ (
+    JSON.parse(readFileSync(report, 'utf8'))
+  );
+  return { counts: content, failed: content.testResults.flatMap(failuresOf) };
+}
+
+/** @param {FileResult} file @returns {string[]} */
+function failuresOf(file) {
+  const path = relative(projectDirectory, file.name);
+  const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+  if (failed.length === 0) return file.status === 'failed' ? [`${path}: ${file.message}`] : [];
+  return failed.map(({ fullName, failureMessages }) => `${path}: ${fullName}: ${failureMessages[0] ?? ''}`);
 }
