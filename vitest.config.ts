@@ -2,7 +2,13 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Much of their time is spent waiting for files, locks and servers. */
-const quick = { isolate: false, maxWorkers: availableParallelism() + 2 };
+const quick = {
+  isolate: false,
+  maxWorkers: availableParallelism() + 2,
+  // Ends what hangs; how fast a busy machine is, is not what they test.
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+};
 
 /**
  * One project for each kind of test. `unit`, `golden` and `contract` need nothing and are quick; `integration` and `boot`

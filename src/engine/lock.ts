@@ -22,7 +22,9 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
 }
 
-const pollMilliseconds = 100;
+/** Most locks are held for a moment (clearing, publishing) or for minutes (a step): waiting begins short and gets longer. */
+const firstPollMilliseconds = 2;
+const longestPollMilliseconds = 100;
 
 /** Waits until this process holds the lock `path`; released by disposal, or by the process's death. */
 export function acquireLock(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
@@ -75,14 +77,14 @@ function once(callback: LockOptions['onWait']): (pid: number) => void {
 
 /** Returns false where the file system has no hard links. */
 async function waitForLink(own: string, path: string, { onWait, signal }: LockOptions): Promise<boolean> {
-  for (;;) {
+  for (let pause = firstPollMilliseconds; ; pause = Math.min(2 * pause, longestPollMilliseconds)) {
     signal?.throwIfAborted();
     const outcome = tryLink(own, path);
     if (outcome !== 'taken') return outcome === 'held';
     const holder = await livingHolder(path);
     if (holder === undefined) continue;
     onWait?.(holder);
-    await sleep(pollMilliseconds, undefined, signal === undefined ? {} : { signal });
+    await sleep(pause, undefined, signal === undefined ? {} : { signal });
   }
 }
 

@@ -310,5 +310,5 @@ describe('any project', () => {
     };
     await fc.assert(fc.asyncProperty(project, flags, read), { numRuns: 300 });
     expect(slowest).toBeLessThan(3000);
-  }, 60_000);
+  }, 300_000);
 });
