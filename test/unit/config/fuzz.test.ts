@@ -11,6 +11,7 @@ import type { RunProgram } from '../../../src/config/programs.ts';
 import { imageJson, missingInputs } from '../../../src/config/resolved-image.ts';
 import { settingRows } from '../../../src/config/settings/table.ts';
 import { memoryFiles, memoryProject } from '../../helpers/memory-files.ts';
+import { processorMilliseconds } from '../../helpers/processor-time.ts';
 
 type Files = Readonly<Record<string, string>>;
 
@@ -285,7 +286,7 @@ describe('any project', () => {
     const read = async (files: Files, given: readonly (readonly [string, string])[]): Promise<void> => {
       const asked = new Set<string>();
       const memory = watched(memoryFiles(files), asked);
-      const begin = performance.now();
+      const begin = processorMilliseconds();
       const loaded = await loadProject({
         ...memoryProject(files, given),
         files: memory,
@@ -299,7 +300,7 @@ describe('any project', () => {
           imageJson(image, { revealSecrets: false });
           missingInputs(image, memory);
         }
-      slowest = Math.max(slowest, performance.now() - begin);
+      slowest = Math.max(slowest, processorMilliseconds() - begin);
       expect(loaded.ok || loaded.diagnostics.some(({ severity }) => severity === 'error')).toBe(true);
       expect(
         found.filter(({ code, message }) => !/^[a-z]+(?:-[a-z]+)*$/.test(code) || message === ''),
@@ -309,6 +310,6 @@ describe('any project', () => {
       expect([...asked].filter((path) => !isInProject(path) && !isNamed(path, texts))).toEqual([]);
     };
     await fc.assert(fc.asyncProperty(project, flags, read), { numRuns: 300 });
-    expect(slowest).toBeLessThan(3000);
+    expect(slowest).toBeLessThan(5000);
   }, 300_000);
 });

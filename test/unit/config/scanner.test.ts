@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
 import { scan } from '../../../src/config/scanner.ts';
+import { processorMilliseconds } from '../../helpers/processor-time.ts';
 
 const file = hostPath('/project/mkimg.conf');
 
@@ -79,22 +80,22 @@ describe('the scanner', () => {
 
   it('refuses lines that nobody wrote, at once', () => {
     const long = 'a b"c\'d#\\#'.repeat(2 ** 20);
-    const begin = performance.now();
+    const begin = processorMilliseconds();
     expect(told(`[A]\nX=${long}\nY=1\n`)).toEqual([
       `error long-line at 2:1: the line has ${long.length + 2} characters`,
     ]);
-    expect(performance.now() - begin).toBeLessThan(1000);
+    expect(processorMilliseconds() - begin).toBeLessThan(3000);
   });
 
   it('takes time in proportion to the length', () => {
     const lines = `  a "b 'c #d \\# ${'"e '.repeat(50)}\n`.repeat(2 ** 15);
-    const begin = performance.now();
+    const begin = processorMilliseconds();
     const [value] = scan(file, `[A]\nX=\n${lines}`).sections[0]?.assignments ?? [];
     expect(value?.value.origin(value.value.text.length - 2)).toEqual({
       kind: 'file',
       span: { file, line: 2 ** 15 + 2, column: 164, length: 2 },
     });
-    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(processorMilliseconds() - begin).toBeLessThan(5000);
   });
 
   it('knows where each part of a value stands', () => {

@@ -101,7 +101,9 @@ test('marks of running builds tell whose they are and since when, and die with t
     await using _mark = await markRunning(running);
     const [build] = await runningBuilds(running);
     expect(build?.pid).toBe(process.pid);
-    expect(Math.abs((build?.since ?? 0) - before)).toBeLessThan(1000);
+    // The kernel stamps files with a coarser clock.
+    expect(build?.since).toBeGreaterThan(before - 100);
+    expect(build?.since).toBeLessThan(Date.now() + 100);
   }
   await writeFile(join(running, `${formatOwner({ ...currentOwner(), start: '1' })}.x`), '');
   expect(await runningBuilds(running)).toEqual([]);

@@ -5,6 +5,7 @@ import { fnmatch, fnmatchBeginning } from '../../../src/formats/fnmatch.ts';
 import { writeKmodIndex } from '../../../src/formats/kmod-index.ts';
 import { openKmodIndex } from '../../../src/formats/kmod-index-reader.ts';
 import { globSource } from '../../../src/steps/kernel-modules/patterns.ts';
+import { processorMilliseconds } from '../../helpers/processor-time.ts';
 
 const words = fc.string({ unit: fc.constantFrom('a', 'b', 'c', ':', '0'), maxLength: 8 });
 const patterns = fc.string({
@@ -37,9 +38,9 @@ describe('fnmatch', () => {
   });
 
   it('takes little time for patterns with many stars', () => {
-    const started = performance.now();
+    const started = processorMilliseconds();
     expect(fnmatch('*a'.repeat(40), 'a'.repeat(5000) + 'b')).toBe(false);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(processorMilliseconds() - started).toBeLessThan(3000);
   });
 });
 
