@@ -70,10 +70,10 @@ async function inspectFiles(files: readonly HostPath[], context: VerbContext): P
   const initrd = await joined(files, scratch.path);
   const setting = context.assignments.findLast((assignment) => assignment.setting === 'CacheDirectory');
   const remembered = await knownSegments(initrdCache(setting?.text));
-  return await readInitrd(initrd, context, ({ scan, report, unpacked }) => {
+  return await readInitrd(initrd, context, async ({ scan, report, unpacked }) => {
     using source = openSource(initrd);
     const known = recognize(source, scan.segments, remembered);
-    return inspect({ initrd: source, report, archives: unpacked.segments, known });
+    return await inspect({ initrd: source, report, archives: unpacked.segments, known });
   });
 }
 

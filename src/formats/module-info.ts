@@ -1,8 +1,9 @@
 import { gunzipSync } from 'node:zlib';
 import { MkimgError } from '../base/errors.ts';
-import type { CompressionSuffix, ModinfoField } from './kmod.ts';
+import type { ModinfoField } from './kmod.ts';
 import { compressionSuffixOf, modinfoFields, readModinfo } from './kmod.ts';
 import { openXzBlock } from './xz-block.ts';
+import { decompressZstd } from './zstd-content.ts';
 
 /** Bytes that are unpacked between two looks for the end of what is wanted. */
 const step = 4 << 10;
@@ -14,10 +15,13 @@ const largestModule = 1 << 30;
  * What the `.modinfo` section of a module file says. Of a module compressed with xz only the beginning is unpacked: the
  * section stands among the first ones, while the table that would tell its place is at the very end.
  * @param path tells the compression by its suffix
- * @returns undefined where this process cannot unpack it (zstd)
- * @throws MkimgError `bad-elf`, `bad-xz`, `bad-module` when the file is damaged.
+ * @returns undefined where this process cannot unpack it (zstd, see {@link decompressZstd})
+ * @throws MkimgError `bad-elf`, `bad-xz`, `bad-zstd`, `truncated-file`, `bad-module` when the file is damaged.
  */
-export function readModuleInfo(path: string, content: Buffer): readonly ModinfoField[] | undefined {
+export async function readModuleInfo(
+  path: string,
+  content: Buffer,
+): Promise<readonly ModinfoField[] | undefined> {
   const suffix = compressionSuffixOf(path);
   switch (suffix) {
     case undefined:
@@ -26,14 +30,11 @@ export function readModuleInfo(path: string, content: Buffer): readonly ModinfoF
       return readModinfo(gunzip(content));
     case '.xz':
       return modinfoOfXz(content);
-    case '.zst':
-      return undefined;
+    case '.zst': {
+      const unpacked = await decompressZstd(content, largestModule);
+      return unpacked && readModinfo(unpacked);
+    }
   }
-}
-
-/** True where {@link readModuleInfo} reads modules of this compression. */
-export function isReadInProcess(suffix: CompressionSuffix | undefined): boolean {
-  return suffix !== '.zst';
 }
 
 function gunzip(content: Buffer): Buffer {
@@ -88,14 +89,18 @@ function sectionAround(bytes: Buffer, place: number): Buffer | undefined {
  */
 function fieldAtEnd(bytes: Buffer): number {
   const text = bytes.toString('latin1');
-  const start = text.search(new RegExp(`(?:${knownKeys.join('|')})=`));
+  const start = text.search(knownField);
   return start < 0 ? 0 : text.length - start;
 }
 
-/** Those last bytes may look like the beginning of a key. */
-function withoutGarbage({ key, value }: ModinfoField): ModinfoField {
-  if (knownKeys.includes(key)) return { key, value };
-  return { key: knownKeys.find((known) => key.endsWith(known)) ?? key, value };
+/** Those last bytes may look like a key, or like a key and a value. */
+function withoutGarbage(field: ModinfoField): ModinfoField {
+  if (knownKeys.includes(field.key)) return field;
+  const text = `${field.key}=${field.value}`;
+  const start = text.search(knownField);
+  if (start < 0) return field;
+  const equals = text.indexOf('=', start);
+  return { key: text.slice(start, equals), value: text.slice(equals + 1) };
 }
 
 /** Keys of include/linux/module.h, moduleparam.h and scripts/mod/modpost.c; those that end another one behind it. */
@@ -125,6 +130,7 @@ const knownKeys = [
   ],
   ...['livepatch', 'sig_id'],
 ];
+const knownField = new RegExp(`(?:${knownKeys.join('|')})=`);
 const longestField = 16 << 10;
 const longestKey = 64;
 

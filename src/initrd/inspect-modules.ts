@@ -40,11 +40,16 @@ const modulePath = /^(?:usr\/)?lib\/modules\/[^/]+\/(.+\.ko(?:\.[a-z0-9]+)?)$/;
 const firmwarePath = /^(?:usr\/)?lib\/firmware\/(.+)$/;
 
 /** Modules and firmware of an initrd, sorted by path, with what is known of why they are there. */
-export function inspectModules({ nodes, archives, contents }: ModulesRequest): ModulesInspection {
+export async function inspectModules({
+  nodes,
+  archives,
+  contents,
+}: ModulesRequest): Promise<ModulesInspection> {
   const modules = found(nodes, modulePath);
   const remembered = reasonsOf(contents, 'modules');
   const needed = neededBy(nodes, archives);
-  const wishes = modules.flatMap(({ path, node }) => wishesOf(path, dataOf(node, archives)));
+  const wishes: Wish[] = [];
+  for (const { path, node } of modules) wishes.push(...(await wishesOf(path, dataOf(node, archives))));
   const asked = reasonsOf(contents, 'firmware');
   return {
     modules: modules.map(({ path, name, node }) => ({
@@ -120,9 +125,9 @@ interface Wish {
   readonly name: string;
 }
 
-function wishesOf(path: string, content: Buffer): readonly Wish[] {
+async function wishesOf(path: string, content: Buffer): Promise<readonly Wish[]> {
   try {
-    const fields = readModuleInfo(path, content) ?? [];
+    const fields = (await readModuleInfo(path, content)) ?? [];
     return firmwareNames(fields).map((name) => ({ module: moduleName(path), name }));
   } catch (error) {
     // A damaged module asks for nothing.

@@ -65,7 +65,7 @@ export interface InspectionRequest {
 }
 
 /** Puts together what the files of an initrd say of themselves, and what is remembered of how it was made. */
-export function inspect({ initrd, report, archives, known }: InspectionRequest): Inspection {
+export async function inspect({ initrd, report, archives, known }: InspectionRequest): Promise<Inspection> {
   const { nodes } = report;
   const contents = [...known.values()].map(({ content }) => content);
   const parts = report.segments.map((segment, index) => {
@@ -78,7 +78,7 @@ export function inspect({ initrd, report, archives, known }: InspectionRequest):
     faults: report.faults,
     packages: packageShares(nodes, contents),
     files: filesBySize(nodes),
-    ...inspectModules({ nodes, archives, contents }),
+    ...(await inspectModules({ nodes, archives, contents })),
     missingLibraries: missingLibraries(nodes, archives),
   };
 }

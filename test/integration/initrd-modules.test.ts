@@ -101,7 +101,8 @@ describe.skipIf(!isRoot)('modules of a Debian kernel (needs root)', () => {
     const found: string[] = [];
     for (const { path } of sample) {
       const content = await readFile(join(root, base, path));
-      for (const name of firmwareNames(readModuleInfo(path, content) ?? [])) found.push(`${path} ${name}`);
+      for (const name of firmwareNames((await readModuleInfo(path, content)) ?? []))
+        found.push(`${path} ${name}`);
     }
     expect(found).toEqual(expected.split('\n').filter((line) => line !== ''));
     expect(found.length).toBeGreaterThan(20);

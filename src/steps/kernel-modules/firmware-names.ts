@@ -1,12 +1,13 @@
-import { constants, readFileSync } from 'node:fs';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { allOf } from '../../base/concurrency.ts';
 import { MkimgError } from '../../base/errors.ts';
-import { compressionSuffixOf, firmwareNames, readModinfo } from '../../formats/kmod.ts';
-import { isReadInProcess, readModuleInfo } from '../../formats/module-info.ts';
+import type { ModinfoField } from '../../formats/kmod.ts';
+import { firmwareNames, readModinfo } from '../../formats/kmod.ts';
+import { readModuleInfo } from '../../formats/module-info.ts';
 import type { RunRequest } from '../../sandbox/types.ts';
 import type { BuildContext, ToolNeed } from '../implementation.ts';
 import type { ModuleFile } from './module-files.ts';
@@ -20,9 +21,9 @@ export const modinfoTools: readonly ToolNeed[] = [
 export type ModinfoContext = Pick<BuildContext, 'work' | 'sandbox' | 'jobs'>;
 
 /**
- * Firmware files that modules ask for: module name to names below /usr/lib/firmware, which may be patterns. Most modules
- * are read by this process; those compressed with zstd are unpacked in the scratch directory, a few programs at a time and
- * not one for each module.
+ * Firmware files that modules ask for: module name to names below /usr/lib/firmware, which may be patterns. What this
+ * process cannot read (zstd, on some machines) is unpacked in the scratch directory, by a few programs and not by one for
+ * each module.
  * @throws MkimgError `bad-module` when a module is damaged or compressed in an unknown way.
  */
 export async function firmwareByModule(
@@ -32,27 +33,32 @@ export async function firmwareByModule(
   const names = new Map<string, readonly string[]>();
   const packed: ModuleFile[] = [];
   for (const file of files) {
-    if (isReadInProcess(compressionSuffixOf(file.path)))
-      names.set(file.module.name, firmwareWanted(file, file.path));
-    else packed.push(file);
+    const wanted = await firmwareWanted(file, readModuleInfo(file.path, await readFile(file.path)));
+    if (wanted === undefined) packed.push(file);
+    else names.set(file.module.name, wanted);
   }
   if (packed.length === 0) return names;
   const scratch = hostPath(join(context.work, 'modules'));
   await mkdir(scratch);
   try {
     await unpackInto(scratch, packed, context);
-    for (const file of packed)
-      names.set(file.module.name, firmwareWanted(file, join(scratch, `${file.module.name}.ko`)));
+    for (const file of packed) {
+      const plain = readFile(join(scratch, `${file.module.name}.ko`)).then(readModinfo);
+      names.set(file.module.name, (await firmwareWanted(file, plain)) ?? []);
+    }
     return names;
   } finally {
     await rm(scratch, { recursive: true });
   }
 }
 
-function firmwareWanted({ module }: ModuleFile, file: string): readonly string[] {
+async function firmwareWanted(
+  { module }: ModuleFile,
+  description: Promise<readonly ModinfoField[] | undefined>,
+): Promise<readonly string[] | undefined> {
   try {
-    const content = readFileSync(file);
-    return firmwareNames(readModuleInfo(file, content) ?? readModinfo(content));
+    const fields = await description;
+    return fields && firmwareNames(fields);
   } catch (error) {
     if (!(error instanceof MkimgError)) throw error;
     throw new MkimgError('bad-module', `Kernel module ${module.path} cannot be read: ${error.message}.`, {

@@ -69,28 +69,39 @@ const fields = [
 const section = { name: '.modinfo', content: Buffer.from(`${fields.join('\0')}\0`) };
 const expected = fields.filter((field) => field !== '');
 
+/** A Zstandard frame that says how long its content is, of one raw block (RFC 8878). */
+function storedZstd(content: Buffer): Buffer {
+  const header = Buffer.from('28b52ffda0' + '00000000' + '000000', 'hex');
+  header.writeUInt32LE(content.length, 5);
+  header.writeUIntLE((content.length << 3) | 1, 9, 3);
+  return Buffer.concat([header, content]);
+}
+
 describe('readModuleInfo', () => {
-  const texts = (path: string, content: Buffer): readonly string[] | undefined =>
-    readModuleInfo(path, content)?.map(({ key, value }) => `${key}=${value}`);
+  const texts = async (path: string, content: Buffer): Promise<readonly string[] | undefined> =>
+    (await readModuleInfo(path, content))?.map(({ key, value }) => `${key}=${value}`);
 
-  it('reads plain modules and those packed with gzip and xz', () => {
+  it('reads plain modules and those packed with gzip, xz and zstd', async () => {
     const elf = sampleElf(section);
-    expect(texts('a.ko', elf)).toEqual(expected);
-    expect(texts('a.ko.gz', gzipSync(elf))).toEqual(expected);
-    expect(texts('a.ko.xz', storedXz(elf))).toEqual(expected);
+    expect(await texts('a.ko', elf)).toEqual(expected);
+    expect(await texts('a.ko.gz', gzipSync(elf))).toEqual(expected);
+    expect(await texts('a.ko.xz', storedXz(elf))).toEqual(expected);
+    expect(await texts('a.ko.zst', storedZstd(elf))).toEqual(expected);
   });
 
-  it('leaves zstd to others', () => {
-    expect(texts('a.ko.zst', Buffer.alloc(0))).toBeUndefined();
+  it('leaves zstd to others where nothing says how much it unpacks to', async () => {
+    // A window of 1 KiB, and one raw block that is the last.
+    const unknown = Buffer.from('28b52ffd0000' + '290000' + '6d6f64756c', 'hex');
+    expect(await texts('a.ko.zst', unknown)).toBeUndefined();
   });
 
-  it('finds the description of a packed module, whatever stands around it', () => {
+  it('finds the description of a packed module, whatever stands around it', async () => {
     const noise = fc.uint8Array({ maxLength: 20_000 }).map((bytes) => Buffer.from(bytes));
-    const property = fc.property(
+    const property = fc.asyncProperty(
       noise,
       noise,
       fc.integer({ min: 100, max: 60_000 }),
-      (before, after, piece) => {
+      async (before, after, piece) => {
         const content = Buffer.concat([
           Buffer.alloc(5000),
           before,
@@ -98,28 +109,31 @@ describe('readModuleInfo', () => {
           Buffer.from([1, 0]),
           after,
         ]);
-        const found = readModuleInfo(
+        const found = await readModuleInfo(
           'a.ko.xz',
           storedXz(Buffer.concat([content, Buffer.alloc(50_000)]), piece),
         );
         expect(firmwareNames(found ?? [])).toEqual(['first.bin', 'dir/*.bin']);
       },
     );
-    fc.assert(property, { numRuns: 50 });
+    await fc.assert(property, { numRuns: 50 });
   });
 
-  it('tells the first field from a section before it that has no end', () => {
-    const content = Buffer.concat([Buffer.from('\0garbage'), section.content, Buffer.from('\0\0end\0')]);
-    expect(texts('a.ko.xz', storedXz(content))).toEqual(expected);
-  });
+  it.each(['garbage', 'key', 'key=', 'key=value'])(
+    "tells the first field from a section before it that ends with '%s' and no NUL",
+    async (garbage) => {
+      const content = Buffer.concat([Buffer.from(`\0${garbage}`), section.content, Buffer.from('\0\0end\0')]);
+      expect(await texts('a.ko.xz', storedXz(content))).toEqual(expected);
+    },
+  );
 
-  it('unpacks no more than it needs', () => {
+  it('unpacks no more than it needs', async () => {
     const whole = storedXz(
       Buffer.concat([section.content, Buffer.from('\x01\0'), mixture(), mixture()]),
       5000,
     );
     const cut = whole.subarray(0, 12_000);
-    expect(texts('a.ko.xz', Buffer.concat([Buffer.from(cut), Buffer.alloc(9)]))).toEqual(expected);
+    expect(await texts('a.ko.xz', Buffer.concat([Buffer.from(cut), Buffer.alloc(9)]))).toEqual(expected);
   });
 
   it.each([
@@ -128,8 +142,13 @@ describe('readModuleInfo', () => {
     ['a.ko.gz', gzipSync(sampleElf(section)).subarray(0, 40)],
     ['a.ko.xz', Buffer.from('no xz')],
     ['a.ko.xz', storedXz(Buffer.from('no module'))],
+    ['a.ko.zst', Buffer.alloc(0)],
+    ['a.ko.zst', Buffer.from('no zstd')],
+    // Says that it unpacks to 4 GiB.
+    ['a.ko.zst', Buffer.from('28b52ffda0' + '000000ff' + '010000', 'hex')],
+    ['a.ko.zst', Buffer.from('28b52ffd20' + '05' + '1d0000' + 'ffffff', 'hex')],
     ['a.ko.lz4', sampleElf(section).subarray(2)],
-  ])('reports %s that is damaged', (path, content) => {
-    expect(() => readModuleInfo(path, content)).toThrow(MkimgError);
+  ])('reports %s that is damaged', async (path, content) => {
+    await expect(readModuleInfo(path, content)).rejects.toThrow(MkimgError);
   });
 });

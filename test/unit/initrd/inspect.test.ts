@@ -45,7 +45,7 @@ function known(role: SegmentRole, data: Buffer, content: Json): KnownSegment {
   return { role, bytes: data.length, sha256: sha256(data), content };
 }
 
-function inspected(data: Buffer, remembered: readonly KnownSegment[]): Inspection {
+function inspected(data: Buffer, remembered: readonly KnownSegment[]): Promise<Inspection> {
   const source = bufferSource(data);
   const scan = scanInitrd(source);
   const archives = scan.segments.map((segment) => ({ ...segment, archive: source, start: segment.offset }));
@@ -66,7 +66,7 @@ describe('inspect', () => {
       ],
       owners: { start: ['init', 'usr/not-there'], tools: ['usr', 'usr/bin', 'usr/bin/tool'] },
     };
-    const { packages, parts, files } = inspected(base, [known('base', base, content)]);
+    const { packages, parts, files } = await inspected(base, [known('base', base, content)]);
     expect(parts.map(({ role }) => role)).toEqual(['base']);
     expect(packages).toEqual([
       { name: 'start', version: '2', files: 1, bytes: 100, isRepacked: true, reason: 'init opens libstart' },
@@ -79,7 +79,7 @@ describe('inspect', () => {
     const base = await archive({ init: 'one' });
     const other = await archive({ init: 'two' });
     expect(other.length).toBe(base.length);
-    expect(inspected(other, [known('base', base, {})]).parts[0]?.role).toBeUndefined();
+    expect((await inspected(other, [known('base', base, {})])).parts[0]?.role).toBeUndefined();
   });
 
   it('knows a part that is several archives', async () => {
@@ -92,7 +92,7 @@ describe('inspect', () => {
       known('modules', Buffer.concat([parts[1], parts[2]]), {}),
       known('base', parts[0], {}),
     ];
-    const { parts: found } = inspected(Buffer.concat(parts), remembered);
+    const { parts: found } = await inspected(Buffer.concat(parts), remembered);
     expect(found.map(({ role }) => role)).toEqual(['base', 'modules', 'modules']);
   });
 
@@ -105,7 +105,7 @@ describe('inspect', () => {
       modules: { 'kernel/ext4.ko': ['pattern ext4', 'needed by x'] },
       firmware: { 'usr/lib/firmware/nic.bin': ['nic'] },
     };
-    const { modules: found, firmware } = inspected(data, [known('modules', data, content)]);
+    const { modules: found, firmware } = await inspected(data, [known('modules', data, content)]);
     expect(found).toEqual([
       { path: `${modules}/kernel/ext4.ko`, bytes: 9, reasons: ['pattern ext4', 'needed by x'] },
     ]);
@@ -119,12 +119,15 @@ describe('inspect', () => {
       [`${modules}/modules.dep`]:
         'kernel/a.ko: kernel/b-b.ko\nkernel/left-out.ko: kernel/b-b.ko\nkernel/b-b.ko:\n',
     });
-    expect(inspected(data, []).modules.map(({ reasons }) => reasons)).toEqual([[], ['needed by a']]);
+    expect((await inspected(data, [])).modules.map(({ reasons }) => reasons)).toEqual([[], ['needed by a']]);
   });
 
   it('is printed with a paragraph for each kind of thing that is there', async () => {
     const data = await archive({ init: 'x'.repeat(2048), [`${modules}/kernel/a.ko`]: '' });
-    const text = inspectionText(inspected(data, [known('base', data, {})]), { file: 'f', allFiles: false });
+    const text = inspectionText(await inspected(data, [known('base', data, {})]), {
+      file: 'f',
+      allFiles: false,
+    });
     expect(text.split('\n')).toEqual([
       'f',
       `  part  offset  packed     size  unpacked  paths`,
