@@ -46,6 +46,8 @@ export interface PlannedImage extends ImagePlanner {
   readonly environment: Readonly<Record<string, string>>;
   readonly epoch: number;
   readonly isInitrd: boolean;
+  /** RootOwned=, to spread into the inputs of steps. */
+  readonly rootOwned: { readonly rootOwned?: true };
   /** A kernel package is asked for. */
   readonly hasKernel: boolean;
   /** Something after package installation could bring modules. */
@@ -95,6 +97,7 @@ export function describeImage(
     hostPackages: config.MakeInitrd ? facts.hostPackages : undefined,
     epoch,
     isInitrd: config.MakeInitrd,
+    rootOwned: config.RootOwned ? { rootOwned: true } : {},
     hasKernel: hasKernel || (config.Bootable === true && !config.MakeInitrd),
     mayChangeModules:
       config.ExtraTrees.length + config.BuildScripts.length + config.PostInstallationScripts.length > 0,

@@ -121,19 +121,23 @@ function cpioOutput(image: PlannedImage, tree: PlannedTree): PlannedOutput {
 }
 
 export function planCpio(image: PlannedImage, tree: PlannedTree): Ref<'file'> {
-  const compression = compressionOf(image.config);
-  return image.add('pack-cpio', { tree: tree.root, compression, epoch: image.epoch }, { label: 'pack cpio' });
+  return packCpio(image, tree, compressionOf(image.config));
+}
+
+function packCpio(image: PlannedImage, tree: PlannedTree, compression: Compression): Ref<'file'> {
+  const { epoch, rootOwned } = image;
+  return image.add(
+    'pack-cpio',
+    { tree: tree.root, compression, epoch, ...rootOwned },
+    { label: 'pack cpio' },
+  );
 }
 
 /** Format=uki: the image itself is the initrd. */
 function ukiOutputs(image: PlannedImage, tree: PlannedTree): readonly PlannedOutput[] {
   const kernels = planKernels(image, tree);
   const compression: Compression = { algorithm: 'zstd', level: image.config.CompressLevel };
-  const archive = image.add(
-    'pack-cpio',
-    { tree: tree.root, compression, epoch: image.epoch },
-    { label: 'pack cpio' },
-  );
+  const archive = packCpio(image, tree, compression);
   const initrds = image.add('join-initrds', { segments: [archive], kernels }, { label: 'join initrds' });
   const ukis = planUkis(image, tree, initrds);
   const uki = image.add(

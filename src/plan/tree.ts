@@ -144,7 +144,7 @@ function planConfiguration(image: PlannedImage, chain: Chain): void {
     );
   }
   chain.change('sysusers', { epoch: image.epoch }, { label: 'create system users' });
-  chain.change('tmpfiles', {}, { label: 'create volatile files' });
+  chain.change('tmpfiles', image.rootOwned, { label: 'create volatile files' });
   const hasFirstboot = Object.keys(image.firstboot).length > 0;
   chain.change('presets', {}, { label: 'apply unit presets', keep: !hasFirstboot });
   if (hasFirstboot) {

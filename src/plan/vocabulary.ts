@@ -165,7 +165,8 @@ export interface StepInputs {
   depmod: { readonly base: Ref<'tree'> };
   hwdb: { readonly base: Ref<'tree'> };
   sysusers: { readonly base: Ref<'tree'>; readonly epoch: number };
-  tmpfiles: { readonly base: Ref<'tree'> };
+  /** `rootOwned`: the owners of what is made do not matter. */
+  tmpfiles: { readonly base: Ref<'tree'>; readonly rootOwned?: true };
   presets: { readonly base: Ref<'tree'> };
   /** machine-id, os-release additions, clock-epoch. */
   identity: {
@@ -211,7 +212,13 @@ export interface StepInputs {
     readonly image: Readonly<Record<string, string>>;
   };
   /** newc archive of a tree. Output: `file`. */
-  'pack-cpio': { readonly tree: Ref<'tree'>; readonly compression: Compression; readonly epoch: number };
+  'pack-cpio': {
+    readonly tree: Ref<'tree'>;
+    readonly compression: Compression;
+    readonly epoch: number;
+    /** RootOwned=: all entries belong to root, without set-id bits. */
+    readonly rootOwned?: true;
+  };
   'pack-tar': { readonly tree: Ref<'tree'>; readonly compression: Compression; readonly epoch: number };
   /** A copy of the tree as a plain directory that the user owns. Output: `tree` without layers below it. */
   'pack-directory': { readonly tree: Ref<'tree'>; readonly epoch: number };

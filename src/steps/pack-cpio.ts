@@ -1,3 +1,4 @@
+import type { NewcEntry } from '../formats/newc.ts';
 import { writeArchive } from './archive-file.ts';
 import { compressionTools, compressorOf } from './compression.ts';
 import type { FileStep } from './implementation.ts';
@@ -10,8 +11,8 @@ export const packCpio: FileStep<'pack-cpio'> = {
   memory: 512 << 20,
   tools: compressionTools,
   keyTools: ({ compression }) => compressorOf(compression),
-  async run({ tree, compression, epoch }, target, context) {
-    const entries = await archiveEntries(tree.root, {
+  async run({ tree, compression, epoch, rootOwned = false }, target, context) {
+    const walked = await archiveEntries(tree.root, {
       signal: context.signal,
       onSkip: (path) => {
         context.events.emit({
@@ -22,7 +23,15 @@ export const packCpio: FileStep<'pack-cpio'> = {
         });
       },
     });
+    const entries = rootOwned ? walked.map(ofRoot) : walked;
     const bytes = await writeArchive({ entries, target, compression, epoch }, context);
     return { entries: entries.length, bytes };
   },
 };
+
+/** The sticky bit stays: it says nothing of owners. */
+const withoutSetIds = ~0o6000;
+
+function ofRoot(entry: NewcEntry): NewcEntry {
+  return { ...entry, mode: entry.mode & withoutSetIds, uid: 0, gid: 0 };
+}

@@ -14,9 +14,12 @@ const runtimeDirectories = ['/tmp', '/var/tmp', '/run', '/proc', '/sys', '/dev']
  */
 const okExitCodes = [0, 65, 73] as const;
 
-/** With one mapped id all daemons' directories would be owned by root, so /var is left to the first boot. */
-export function tmpfilesArgv(mode: PrivilegeMode): string[] {
-  const excluded = mode === 'single-id' ? [...runtimeDirectories, '/var'] : runtimeDirectories;
+/**
+ * With one mapped id all daemons' directories would be owned by root, so /var is left to the first boot, unless they are
+ * to be root's.
+ */
+export function tmpfilesArgv(mode: PrivilegeMode, rootOwned = false): string[] {
+  const excluded = mode === 'single-id' && !rootOwned ? [...runtimeDirectories, '/var'] : runtimeDirectories;
   return [
     '--root=/buildroot',
     '--boot',
@@ -31,10 +34,10 @@ export const tmpfiles: TreeStep<'tmpfiles'> = {
   output: 'tree',
   version: 1,
   tools: [{ tool: 'systemd-tmpfiles', reason: 'to make the files that packages declare' }],
-  async run(_inputs, root, context) {
+  async run({ rootOwned }, root, context) {
     await context.sandbox.run({
       tool: 'systemd-tmpfiles',
-      argv: tmpfilesArgv(context.sandbox.mode),
+      argv: tmpfilesArgv(context.sandbox.mode, rootOwned),
       // Subvolumes in the tree of a build on btrfs would be lost or in the way later.
       env: { SYSTEMD_TMPFILES_FORCE_SUBVOL: '0' },
       mounts: [buildrootMount(root), ...(await accountMounts(root))],

@@ -86,6 +86,17 @@ export const MakeInitrd = setting({
   doc: 'Adds /etc/initrd-release and /init, which systemd needs to act as an initrd.',
 });
 
+export const RootOwned = setting({
+  codec: boolean,
+  fallback: constant(false),
+  scope: 'local',
+  summary: 'Give all files of the archive to root',
+  doc: `Holds for Format=cpio and Format=uki: all files belong to root, and none has a set-user-ID or set-group-ID bit. The
+archive is then the same whoever makes it, also where a user without subordinate ids can give files to nobody else. The
+built-in initrd has it: programs of initrds run as root, and systemd gives directories such as StateDirectory= to the users of
+services when it starts these.`,
+});
+
 export const Ssh = setting({
   codec: enumeration(['always', 'auto', 'runtime', 'never'], { boolean: { yes: 'always', no: 'never' } }),
   fallback: constant('auto'),

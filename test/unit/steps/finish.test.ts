@@ -32,6 +32,7 @@ describe('tmpfiles', () => {
   it('leaves /var to the first boot where owners cannot be set', () => {
     expect(tmpfilesArgv('subids')).not.toContain('--exclude-prefix=/var');
     expect(tmpfilesArgv('single-id')).toContain('--exclude-prefix=/var');
+    expect(tmpfilesArgv('single-id', true)).toEqual(tmpfilesArgv('subids', true));
   });
 });
 

@@ -1,4 +1,4 @@
-import { chmod, link, mkdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -26,9 +26,9 @@ beforeEach(async () => {
 });
 afterEach(() => scratch[Symbol.asyncDispose]());
 
-async function packed(epoch = 1_000_000_000) {
+async function packed(epoch = 1_000_000_000, further: { readonly rootOwned?: true } = {}) {
   const { context, events } = await toolFreeContext(scratch.path);
-  const inputs = { tree: { root }, compression: { algorithm: 'none' as const }, epoch };
+  const inputs = { tree: { root }, compression: { algorithm: 'none' as const }, epoch, ...further };
   const meta = await packCpio.run(inputs, target, context);
   const source = bufferSource(await readFile(target));
   return { source, members: [...readNewc(source)], events, meta };
@@ -56,6 +56,19 @@ describe('pack-cpio', () => {
     expect(absolute === undefined ? undefined : memberData(source, absolute).toString()).toBe('/etc/passwd');
     expect(young).toMatchObject({ mode: fileType.regular | 0o4711, mtime: 1000 });
     expect(old?.mtime).toBe(5);
+  });
+
+  it('gives everything to root where it is told to', async () => {
+    await mkdir(join(root, 'tmp'));
+    await chmod(join(root, 'tmp'), 0o3777);
+    await writeFile(join(root, 'tool'), 'x');
+    if (process.getuid?.() === 0) await chown(join(root, 'tool'), 0, 42);
+    await chmod(join(root, 'tool'), 0o6711);
+    const { members } = await packed(1000, { rootOwned: true });
+    expect(members.map(({ mode, uid, gid }) => [mode & 0o7777, uid, gid])).toEqual([
+      [0o1777, 0, 0],
+      [0o711, 0, 0],
+    ]);
   });
 
   it('counts only the names inside the tree as links of a file', async () => {
