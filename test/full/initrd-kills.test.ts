@@ -1,6 +1,6 @@
 /** kill -9 in the middle of the hook: whatever the moment, the initrd that is there boots, and the next run is right. */
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,13 +13,7 @@ import { ext4On, rootUuid } from '../helpers/boot-scripts.ts';
 import { mkimg } from '../helpers/cli.ts';
 import { bootSuite, testBoots } from '../helpers/initrd-boot-suite.ts';
 import type { HookMachine, System } from '../helpers/kernel-install.ts';
-import {
-  buildSystem,
-  configure,
-  kernelInstall,
-  kernelInstallCommand,
-  ownInitrdCache,
-} from '../helpers/kernel-install.ts';
+import { hookMachine, kernelInstall, kernelInstallCommand } from '../helpers/kernel-install.ts';
 
 const times = 100;
 
@@ -29,13 +23,8 @@ let machine: HookMachine;
 
 beforeAll(async () => {
   scratch = await temporaryDirectory('/var/tmp', 'test-initrd-kills-');
-  system = await buildSystem(scratch.path);
-  machine = {
-    ...{ system, cache: await ownInitrdCache(join(scratch.path, 'cache')) },
-    ...{ bootRoot: join(scratch.path, 'boot'), configuration: join(scratch.path, 'kernel') },
-  };
-  await mkdir(machine.bootRoot);
-  await configure(machine, ['layout=other', 'initrd_generator=mkimg']);
+  machine = await hookMachine(scratch.path);
+  ({ system } = machine);
 });
 afterAll(() => scratch[Symbol.asyncDispose]());
 

@@ -77,6 +77,19 @@ export async function configure(machine: HookMachine, settings: readonly string[
   await writeFile(join(machine.configuration, 'cmdline'), 'root=LABEL=root quiet\n');
 }
 
+/** A machine below a directory: a system, a boot partition for /boot/initrd.img-VERSION, and a cache of its own for initrds. */
+export async function hookMachine(directory: string): Promise<HookMachine> {
+  const machine = {
+    system: await buildSystem(directory),
+    cache: await ownInitrdCache(join(directory, 'cache')),
+    bootRoot: join(directory, 'boot'),
+    configuration: join(directory, 'kernel'),
+  };
+  await mkdir(machine.bootRoot);
+  await configure(machine, ['layout=other', 'initrd_generator=mkimg']);
+  return machine;
+}
+
 /** Options of mkimg for the plugin: the system in the directory instead of the machine that tests run on. */
 function pluginEnvironment({ system, cache }: HookMachine): Readonly<Record<string, string>> {
   return {

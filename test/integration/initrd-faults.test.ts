@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../src/base/temporary.ts';
 import type { CliOptions, CliResult } from '../helpers/cli.ts';
 import { mkimg, mkimgProgram } from '../helpers/cli.ts';
 import type { HookMachine, HookRun, System } from '../helpers/kernel-install.ts';
-import { buildSystem, configure, kernelInstall, ownInitrdCache } from '../helpers/kernel-install.ts';
+import { configure, hookMachine, kernelInstall } from '../helpers/kernel-install.ts';
 import { flipBits } from '../helpers/segment-damage.ts';
 
 let scratch: TemporaryDirectory;
@@ -20,13 +20,8 @@ let wanted: string;
 
 beforeAll(async () => {
   scratch = await temporaryDirectory('/var/tmp', 'test-initrd-faults-');
-  system = await buildSystem(scratch.path);
-  machine = {
-    ...{ system, cache: await ownInitrdCache(join(scratch.path, 'cache')) },
-    ...{ bootRoot: join(scratch.path, 'boot'), configuration: join(scratch.path, 'kernel') },
-  };
-  await mkdir(machine.bootRoot);
-  await configure(machine, ['layout=other', 'initrd_generator=mkimg']);
+  machine = await hookMachine(scratch.path);
+  ({ system } = machine);
   const { code, stderr } = await hook();
   expect(code, stderr).toBe(0);
   wanted = await digestOf(bootFile());
