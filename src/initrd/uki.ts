@@ -68,7 +68,7 @@ export interface UkiFacts {
 
 /**
  * Reads what kernel-install and ukify would: the stub, cmdline of /etc/kernel or /usr/lib/kernel, else that of the running
- * kernel, and os-release.
+ * kernel, where that is the system's, and os-release.
  * @throws MkimgError `stub-missing`
  */
 export async function ukiFacts(root: HostPath, efi: string, configuration?: HostPath): Promise<UkiFacts> {
@@ -85,7 +85,7 @@ export async function ukiFacts(root: HostPath, efi: string, configuration?: Host
       (configuration && (await readTextIfExists(join(configuration, 'cmdline')))) ??
         (await read('etc/kernel/cmdline')) ??
         (await read('usr/lib/kernel/cmdline')) ??
-        runningCommandLine((await readTextIfExists('/proc/cmdline')) ?? ''),
+        (root === '/' ? runningCommandLine((await readTextIfExists('/proc/cmdline')) ?? '') : ''),
     ),
     osRelease: (await read('etc/os-release')) ?? (await read('usr/lib/os-release')) ?? '',
   };
