@@ -7,6 +7,7 @@ import { temporaryDirectory } from '../../src/base/temporary.ts';
 import type { BootResult } from '../../src/qemu/boot-test.ts';
 import { runBootTest } from '../../src/qemu/boot-test.ts';
 import { textCredential } from '../../src/qemu/credentials.ts';
+import { findFirmware } from '../../src/qemu/firmware.ts';
 import type { Machine } from '../../src/qemu/machines/machine.ts';
 import { x86_64 } from '../../src/qemu/machines/x86-64.ts';
 import { reportPort } from '../../src/qemu/report.ts';
@@ -17,7 +18,7 @@ import { hasFacts, readFacts, withFacts } from './boot-facts.ts';
 import { until } from './cli.ts';
 import type { ConsoleGuest } from './console-guest.ts';
 import { startConsoleGuest } from './console-guest.ts';
-import type { GuestImages, GuestKernel, InitrdWay } from './guest-images.ts';
+import type { GuestImages, GuestKernel, GuestPartition, InitrdWay } from './guest-images.ts';
 import { runJob, startJob } from './helper-guest.ts';
 import { addToInitrd } from './initrd-addition.ts';
 
@@ -30,7 +31,7 @@ export interface RootBoot {
    * value for `@NAME@` in the command line and the credentials. POSIX sh, -eux.
    */
   readonly prepare: string;
-  readonly initrd: InitrdWay;
+  readonly initrd: InitrdWay<GuestKernel | GuestPartition>;
   readonly commandLine: readonly string[];
   readonly credentials?: Readonly<Record<string, string>>;
   /**
@@ -146,14 +147,16 @@ export async function prepareRoot(boot: RootBoot, { images, host }: BootSite): P
   const directory = stack.use(await temporaryDirectory('/var/tmp', 'mkimg-root-boot-')).path;
   const disks = await makeDisks(boot.disks, directory);
   const scene: Preparation = { boot, disks, directory };
-  const [kernel, console] = await Promise.all([boot.initrd(images), prepare(scene, stack, { images, host })]);
+  const [start, console] = await Promise.all([boot.initrd(images), prepare(scene, stack, { images, host })]);
   const { visit } = boot;
   if (visit !== undefined) {
     const own = disks.filter(({ id }) => visit.disks.includes(id));
     const script = `${preamble}${visit.script}`;
     stack.use(await startJob(jobOf({ ...scene, disks: own }, { script, images, isServer: true }), host));
   }
-  const machine = machineOf(scene, await withAdditions(kernel, scene), console);
+  const started =
+    'esp' in start ? await fromPartition(start, host) : { kernel: await withAdditions(start, scene) };
+  const machine = machineOf(scene, started, console);
   const owned = stack.move();
   return { directory, machine, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
@@ -170,7 +173,23 @@ async function withAdditions(
   return { ...kernel, initrd: await addToInitrd(kernel.initrd, files, directory) };
 }
 
-function machineOf({ boot, disks, directory }: Preparation, kernel: GuestKernel, console: string): VmRequest {
+/** QEMU makes the disk of the directory as it is read. */
+async function fromPartition({ esp }: GuestPartition, { tools }: VmHost): Promise<Partial<VmRequest>> {
+  return {
+    firmware: await findFirmware(x86_64, tools, false),
+    extraArguments: [
+      ...['-drive', 'if=none,id=esp,format=raw,readonly=on,file=fat:/esp'],
+      ...['-device', 'virtio-blk-pci,drive=esp,bootindex=1'],
+    ],
+    extraMounts: [{ source: esp, target: '/esp', mode: 'ro' }],
+  };
+}
+
+function machineOf(
+  { boot, disks, directory }: Preparation,
+  start: Partial<VmRequest>,
+  console: string,
+): VmRequest {
   const isGone = (id: string): boolean => boot.serve !== undefined || (boot.removed ?? []).includes(id);
   const credentials = Object.entries(boot.credentials ?? {});
   const network =
@@ -179,14 +198,14 @@ function machineOf({ boot, disks, directory }: Preparation, kernel: GuestKernel,
   return bareMachine(directory, {
     machine: plainProcessor,
     memory: 1024 * mebibyte,
-    kernel,
+    ...start,
     commandLine: [...quickly, ...boot.commandLine.map((word) => withValues(word, console))],
     credentials: credentials.map(([name, value]) => textCredential(name, withValues(value, console))),
     disks: disks.filter(({ id }) => !isGone(id)).map((disk) => ({ ...disk, ...boot.attached?.[disk.id] })),
     ...securityChip(boot, directory),
     ...own,
-    extraArguments: [...(network?.extraArguments ?? []), ...(own.extraArguments ?? [])],
-    extraMounts: [...(network?.extraMounts ?? []), ...(own.extraMounts ?? [])],
+    extraArguments: [start, network, own].flatMap((part) => part?.extraArguments ?? []),
+    extraMounts: [start, network, own].flatMap((part) => part?.extraMounts ?? []),
   });
 }
 
