@@ -1,9 +1,9 @@
-// `npm run bench -- NAME [--runs N]`: mkimg beside its peers, in turns, as ratios of one run on one machine.
+// `npm run bench -- NAME [--runs N] [--only PART]`: mkimg beside its peers, in turns, as ratios of one run on one machine.
 //
 //   npm run bench -- build      an image from scratch, and again without a change
 //   npm run bench -- engine     what builds, small changes and shared packages cost
 //   npm run bench -- growth     a tree of a hundred, some hundred, a thousand packages
-//   npm run bench -- initrd     initrds of one system, beside mkinitramfs, dracut and mkosi-initrd
+//   npm run bench -- initrd     initrds of one system, beside mkinitramfs, dracut and mkosi-initrd (parts: trees, times, boots)
 //   npm run bench -- config     reading a configuration of 200 drop-ins and 20 subimages
 //
 // Package downloads and tools trees are warm. mkosi 27 comes from Debian's forky.
@@ -30,4 +30,6 @@ if (benchmark === undefined) {
   process.exit(2);
 }
 setUp({ hyperfine: 'hyperfine', 'dpkg-deb': 'dpkg', mke2fs: 'e2fsprogs', mmdebstrap: 'mmdebstrap' });
-benchmark.bench(Number(options[options.indexOf('--runs') + 1]) || benchmark.runs);
+/** @param {string} name */
+const option = (name) => (options.includes(name) ? options[options.indexOf(name) + 1] : undefined);
+benchmark.bench(Number(option('--runs')) || benchmark.runs, option('--only'));

@@ -18,13 +18,24 @@ const cache = '/var/cache/mkimg';
 const mkimg = 'node /opt/mkimg/dist/cli/main.js';
 const upgraded = 'kmod';
 
-/** @param {number} runs */
-export function benchInitrd(runs) {
+/**
+ * @param {number} runs
+ * @param {string} [only] `trees`: what the others need; `times`: making initrds; `boots`: sizes, and booting what was made
+ */
+export function benchInitrd(runs, only) {
   makeTrees();
   makeRoot();
-  const version = kernelVersion();
   writeHook();
-  const outputs = {
+  const outputs = commands();
+  if (only === undefined || only === 'times') timeAll(outputs, runs);
+  if (only === undefined || only === 'boots') bootAll(Object.keys(outputs), runs);
+  if (only !== 'trees') summarize();
+}
+
+/** How each initrd is made in the system. @returns {Record<string, string>} */
+function commands() {
+  const version = kernelVersion();
+  return {
     'mkimg, host-plus': `${mkimg} initrd --kernel-version ${version} --output /var/tmp/mkimg-host-plus.img`,
     'mkimg, generic': `${mkimg} initrd --generic --kernel-version ${version} --output /var/tmp/mkimg-generic.img`,
     mkinitramfs: `mkinitramfs -o /var/tmp/mkinitramfs.img ${version}`,
@@ -35,16 +46,26 @@ export function benchInitrd(runs) {
       `--generic --kernel-version ${version} --output mkosi-generic.img --output-dir /var/tmp`,
     ].join(' '),
   };
+}
+
+/** @param {Record<string, string>} outputs @param {number} runs */
+function timeAll(outputs, runs) {
+  const version = kernelVersion();
   for (let turn = 1; turn <= runs; turn++) {
     console.log(`turn ${turn}, load ${loadavg()[0]?.toFixed(1)}`);
-    timeMkimg(outputs['mkimg, host-plus'], version, turn);
+    timeMkimg(outputs['mkimg, host-plus'] ?? '', version, turn);
     for (const [name, command] of Object.entries(outputs)) {
       // Peers keep nothing, so that each of their runs is cold; the slow ones once.
       if (name.startsWith('mkimg')) quiet(command);
       else if (turn === 1 || name === 'mkinitramfs') time(name, command);
     }
   }
-  for (const name of Object.keys(outputs)) {
+}
+
+/** @param {readonly string[]} names @param {number} runs */
+function bootAll(names, runs) {
+  console.log(`boots, load ${loadavg()[0]?.toFixed(1)}`);
+  for (const name of names) {
     const file = fileOf(name);
     if (!existsSync(file)) continue;
     sizes[name] = statSync(file).size;
@@ -53,7 +74,6 @@ export function benchInitrd(runs) {
   for (let turn = 1; turn <= runs; turn++)
     for (const name of Object.keys(sizes).filter((other) => other !== 'dracut, hostonly'))
       (boots[name] ??= []).push(bootSeconds(fileOf(name)));
-  summarize();
 }
 
 /** @param {string} name */
@@ -132,6 +152,13 @@ const targets = /** @type {const} */ ([
 const megabyte = 1_000_000;
 
 function summarize() {
+  if (Object.keys(times).length > 0) summarizeTimes();
+  if (Object.keys(boots).length > 0) summarizeBoots();
+  const results = { times, sizes, boots };
+  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, undefined, 2)}\n`);
+}
+
+function summarizeTimes() {
   console.log('\ncase                          median   target');
   for (const [name, target] of targets)
     console.log(
@@ -148,12 +175,13 @@ function summarize() {
     (seconds, turn) => seconds / (times['mkinitramfs']?.[turn] ?? Number.NaN),
   );
   console.log(`${'cold, of mkinitramfs'.padEnd(28)} ${median(ratios).toFixed(2).padStart(6)}    0.7`);
+}
+
+function summarizeBoots() {
   console.log('\ninitrd                            MB   kernel to root');
   for (const [name, bytes] of Object.entries(sizes)) {
     const seconds = median(boots[name] ?? []).toFixed(1);
     console.log(`${name.padEnd(28)} ${(bytes / megabyte).toFixed(1).padStart(7)}  ${seconds.padStart(6)} s`);
   }
   console.log('targets: 20 MB host-plus, 30 MB generic; to the root no later than mkinitramfs and dracut');
-  const results = { times, sizes, boots };
-  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, undefined, 2)}\n`);
 }
