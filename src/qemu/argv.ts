@@ -54,6 +54,8 @@ export interface VmOptions {
   readonly maximumMemory?: number;
   readonly firmware?: VmFirmware;
   readonly kernel?: VmKernel;
+  /** QEMU waits for its control socket to set the kernel command line, and then for `x-exit-preconfig`. */
+  readonly commandLineByControl: boolean;
   readonly disks: readonly VmDisk[];
   readonly console: VmConsole;
   /** Connected to QEMU's control protocol (QMP). */
@@ -81,7 +83,7 @@ export function qemuArgv(machine: Machine, options: VmOptions): string[] {
   return [
     machineArgv(machine, options),
     memoryArgv(options),
-    ['-nodefaults', '-no-user-config'],
+    ['-nodefaults', '-no-user-config', ...(options.commandLineByControl ? ['-preconfig'] : [])],
     ['-chardev', `socket,id=control,fd=${options.controlFd}`, '-mon', 'chardev=control,mode=control'],
     consoleArgv(machine, options.console),
     ['-device', machine.devices.random],
@@ -113,6 +115,9 @@ function machineArgv(machine: Machine, options: VmOptions): string[] {
     machine.type,
     ...(options.firmware?.secureBoot === true && machine.firmware !== undefined
       ? [machine.firmware.secureBootMachineOptions]
+      : []),
+    ...(options.firmware !== undefined && machine.firmware?.flash === 'properties'
+      ? flashDrives.map((drive) => `${drive}=${drive}`)
       : []),
     ...(options.sharedDirectories.length > 0 ? ['memory-backend=memory'] : []),
   ];
@@ -159,23 +164,26 @@ function consoleArgv(machine: Machine, console: VmConsole): string[] {
     case 'window':
       return [
         ['-display', 'gtk'],
-        ['-device', machine.devices.display],
-        ['-device', 'qemu-xhci'],
-        ['-device', 'usb-kbd'],
-        ['-device', 'usb-tablet'],
+        ...[machine.devices.display, ...machine.devices.input].map((device) => ['-device', device]),
       ].flat();
     case 'none':
       return ['-display', 'none'];
   }
 }
 
+/** Drives that hold the firmware and its variables, and the properties of machines that take them so. */
+const flashDrives = ['pflash0', 'pflash1'] as const;
+
 function firmwareArgv(machine: Machine, firmware: VmFirmware | undefined): string[] {
   if (firmware === undefined) return [];
+  const [code, variables] = flashDrives.map((drive, unit) =>
+    machine.firmware?.flash === 'properties' ? `if=none,id=${drive}` : `if=pflash,unit=${unit}`,
+  );
   return [
     firmware.secureBoot ? (machine.firmware?.secureBootArguments ?? []) : [],
-    ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${quoteOption(firmware.code)}`],
+    ['-drive', `${code},format=raw,readonly=on,file=${quoteOption(firmware.code)}`],
     // The template is never written: each machine starts with fresh variables.
-    ['-drive', `if=pflash,unit=1,format=raw,snapshot=on,file=${quoteOption(firmware.variables)}`],
+    ['-drive', `${variables},format=raw,snapshot=on,file=${quoteOption(firmware.variables)}`],
   ].flat();
 }
 
@@ -237,8 +245,7 @@ function portsArgv(machine: Machine, ports: VmOptions['ports']): string[] {
 
 function networkArgv(machine: Machine, network: VmOptions['network']): string[] {
   if (network === 'none') return ['-nic', 'none'];
-  // romfile=: network boot ROMs are a package of their own, and nothing here boots from the network.
-  return ['-netdev', 'user,id=net0', '-device', `${machine.devices.network},netdev=net0,romfile=`];
+  return ['-netdev', 'user,id=net0', '-device', `${machine.devices.network},netdev=net0`];
 }
 
 function sharesArgv(machine: Machine, shares: VmOptions['sharedDirectories']): string[] {

@@ -7,11 +7,36 @@ export interface Credential {
   readonly value: Uint8Array;
 }
 
+/** Ways to a guest that a machine has, as it is put together. */
+export interface GuestChannels {
+  /** The guest reads SMBIOS tables. */
+  readonly smbios: boolean;
+  readonly fwCfg: boolean;
+  /** Bytes that are free on a kernel command line that mkimg decides; 0 where it decides none. */
+  readonly commandLine: number;
+}
+
+/** The channels of a machine. `hasCommandLine`: QEMU hands the command line to the kernel. */
+export function guestChannels(
+  { smbios, fwCfg, commandLine }: CredentialChannels,
+  machine: { readonly hasFirmware: boolean; readonly commandLine: readonly string[] | undefined },
+): GuestChannels {
+  const used = machine.commandLine;
+  return {
+    smbios: smbios === 'always' || (smbios === 'firmware' && machine.hasFirmware),
+    fwCfg,
+    // The last byte is the terminator.
+    commandLine: used === undefined ? 0 : Math.max(0, commandLine - 1 - Buffer.byteLength(used.join(' '))),
+  };
+}
+
 /** How values travel: each SMBIOS string and each fw_cfg value becomes a file of its own, so that `ps` shows no secret. */
 export interface CredentialPlan {
   /** Complete SMBIOS type 11 strings. */
   readonly smbios: readonly string[];
   readonly fwCfg: readonly { readonly name: string; readonly content: Uint8Array }[];
+  /** Words for the kernel. Whoever may run programs in the guest can read them. */
+  readonly commandLine: readonly string[];
 }
 
 /**
@@ -25,18 +50,29 @@ export const fwCfgNameLimit = 28;
 export const credentialSizeLimit = 1_000_000;
 
 /**
- * Decides how each credential travels: by SMBIOS as long as it fits, the largest by fw_cfg otherwise.
+ * Decides how each credential travels: by SMBIOS as long as it fits, the largest by fw_cfg otherwise; without SMBIOS by
+ * fw_cfg where the name allows it, else by the kernel command line.
  * @param extraStrings further SMBIOS type 11 strings, such as those for systemd-stub.
- * @throws MkimgError `credential-name`, `credentials-too-large` before anything is started, because a guest is silent
- * about a credential that it did not get.
+ * @throws MkimgError `credential-name`, `credentials-too-large`, `credential-channel` before anything is started, because a
+ * guest is silent about a credential that it did not get.
  */
 export function planCredentials(
   credentials: readonly Credential[],
-  channels: CredentialChannels,
+  channels: GuestChannels,
   extraStrings: readonly string[] = [],
 ): CredentialPlan {
   credentials.forEach(checkName);
   checkTotal(credentials);
+  return channels.smbios
+    ? planWithSmbios(credentials, channels, extraStrings)
+    : planWithoutSmbios(credentials, channels);
+}
+
+function planWithSmbios(
+  credentials: readonly Credential[],
+  channels: GuestChannels,
+  extraStrings: readonly string[],
+): CredentialPlan {
   const strings = new Map(credentials.map((credential) => [credential, smbiosString(credential)]));
   const fixed = sum(extraStrings.map(storedSize));
   const bySize = [...strings].sort((left, right) => storedSize(right[1]) - storedSize(left[1]));
@@ -51,11 +87,33 @@ export function planCredentials(
   if (used > smbiosLimit) throw tooLarge(bySize[0]?.[0].name, used);
   return {
     smbios: [...extraStrings, ...[...strings].flatMap(([key, text]) => (moved.includes(key) ? [] : [text]))],
-    fwCfg: moved.map((credential) => ({
-      name: `opt/io.systemd.credentials/${credential.name}`,
-      content: credential.value,
-    })),
+    fwCfg: moved.map(fwCfgFile),
+    commandLine: [],
   };
+}
+
+function planWithoutSmbios(credentials: readonly Credential[], channels: GuestChannels): CredentialPlan {
+  const byFwCfg = credentials.filter(({ name }) => channels.fwCfg && name.length <= fwCfgNameLimit);
+  const words = credentials.filter((one) => !byFwCfg.includes(one)).map(commandLineWord);
+  // Each word follows a blank.
+  const bytes = sum(words.map((word) => Buffer.byteLength(word) + 1));
+  if (bytes > channels.commandLine) {
+    throw new MkimgError(
+      channels.commandLine === 0 ? 'credential-channel' : 'credentials-too-large',
+      channels.commandLine === 0
+        ? 'there is no way for credentials into this machine'
+        : `credentials of ${bytes} bytes do not fit on the kernel command line, which has ${channels.commandLine} left`,
+      {
+        hint: 'The machine has neither SMBIOS nor a fw_cfg device that the guest can read. Put the values into the image.',
+        class: 'usage',
+      },
+    );
+  }
+  return { smbios: [], fwCfg: byFwCfg.map(fwCfgFile), commandLine: words };
+}
+
+function fwCfgFile({ name, value }: Credential): CredentialPlan['fwCfg'][number] {
+  return { name: `opt/io.systemd.credentials/${name}`, content: value };
 }
 
 /** Text as a credential. */
@@ -72,6 +130,11 @@ export function commandLineStrings(words: readonly string[]): string[] {
     // For type 1 boot entries, which have no stub.
     `io.systemd.boot.kernel-cmdline-extra=${text}`,
   ];
+}
+
+/** systemd.system-credentials(7): for systemd 254 and later. */
+function commandLineWord({ name, value }: Credential): string {
+  return `systemd.set_credential_binary=${name}:${Buffer.from(value).toString('base64')}`;
 }
 
 function smbiosString(credential: Credential): string {

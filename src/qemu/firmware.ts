@@ -20,7 +20,7 @@ export async function findFirmware(
 ): Promise<VmFirmware> {
   if (machine.firmware === undefined) {
     throw new MkimgError('no-machine', `there is no UEFI firmware for ${machine.architecture}`, {
-      hint: 'Firmware=linux starts the kernel directly.',
+      hint: 'Leave out Firmware=, or start the kernel directly with Firmware=linux.',
       class: 'usage',
     });
   }

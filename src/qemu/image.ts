@@ -6,12 +6,14 @@ import { MkimgError, unreachable } from '../base/errors.ts';
 import { exists, namesIn } from '../base/files.ts';
 import { compareVersions } from '../base/version.ts';
 import type { BuildableConfig } from '../config/project.ts';
+import { hasUefi } from '../distro/architectures.ts';
 import { openSource } from '../formats/bytes.ts';
 import { readGpt } from '../formats/gpt.ts';
 import { outputBase } from '../plan/outputs.ts';
 
 /** What starts the system in the machine. */
 export interface BootSource {
+  /** `none`: the kernel is loaded, or the machine's own firmware (BIOS, SLOF, the mainframe's loader) starts the disk. */
   readonly firmware: 'none' | 'uefi' | 'uefi-secure-boot';
   /** GPT disk image that the machine gets as its first disk. */
   readonly disk?: HostPath;
@@ -130,6 +132,8 @@ function firmwareOf(config: BuildableConfig): BootSource['firmware'] {
     case 'uefi-secure-boot':
       return 'uefi-secure-boot';
     case 'auto':
+      // Others have firmware of their own, which comes with the machine.
+      return hasUefi(config.Architecture) ? 'uefi' : 'none';
     case 'uefi':
       return 'uefi';
     default:

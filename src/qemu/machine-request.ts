@@ -46,10 +46,9 @@ export interface MachineInputs {
 /** Puts a machine together. @throws MkimgError for missing firmware, unreadable credentials or programs of theirs that fail. */
 export async function describeMachine(inputs: MachineInputs): Promise<VmRequest> {
   const { config, machine, source, tools, extraArguments } = inputs;
-  const firmware =
-    source.firmware === 'none'
-      ? undefined
-      : await findFirmware(machine, tools, source.firmware === 'uefi-secure-boot');
+  const firmware = needsFirmware(machine, source)
+    ? await findFirmware(machine, tools, source.firmware === 'uefi-secure-boot')
+    : undefined;
   return {
     machine,
     accelerator: inputs.accelerator,
@@ -72,6 +71,11 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     extraMounts: await mountsForArguments(extraArguments, inputs.workingDirectory),
     ...(extraArguments.length === 0 ? {} : { workingDirectory: inputs.workingDirectory }),
   };
+}
+
+/** UEFI firmware has to be there, because it starts the system or because the kernel cannot do without. */
+export function needsFirmware(machine: Machine, source: BootSource): boolean {
+  return source.firmware !== 'none' || (source.kernel !== undefined && machine.kernelNeedsFirmware === true);
 }
 
 /** Words for the kernel: where the root is, where the console is, and the user's. Pure. */

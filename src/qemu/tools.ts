@@ -5,6 +5,7 @@ import type { ToolsRoot } from '../sandbox/types.ts';
 import { findDirectoryServer } from './companions.ts';
 import { findFirmware } from './firmware.ts';
 import type { BootSource } from './image.ts';
+import { needsFirmware } from './machine-request.ts';
 import type { Machine } from './machines/machine.ts';
 
 /** What `ToolsTree=` says; undefined where it is not set. */
@@ -30,7 +31,7 @@ async function hostCanRun(machine: Machine, source: BootSource): Promise<boolean
   if ((await findOnPath(machine.program)) === undefined) return false;
   const host: ToolsRoot = { kind: 'host' };
   try {
-    if (source.firmware !== 'none') {
+    if (needsFirmware(machine, source)) {
       await findFirmware(machine, host, source.firmware === 'uefi-secure-boot');
     }
     if (source.rootDirectory !== undefined) await findDirectoryServer(host);

@@ -16,7 +16,7 @@ import { qemuArgv } from './argv.ts';
 import type { CompanionHost } from './companions.ts';
 import { startDirectoryServer, startTpm } from './companions.ts';
 import type { Credential, CredentialPlan } from './credentials.ts';
-import { commandLineStrings, planCredentials } from './credentials.ts';
+import { commandLineStrings, guestChannels, planCredentials } from './credentials.ts';
 import { machineDirectory } from './machine-directory.ts';
 import type { Machine } from './machines/machine.ts';
 import type { QmpEvent } from './qmp.ts';
@@ -100,11 +100,7 @@ export async function startVm(
 ): Promise<Vm> {
   await using stack = new Resources();
   const run = stack.use(await machineDirectory(host.scratch));
-  const plan = planCredentials(
-    request.credentials,
-    request.machine.channels,
-    takesCommandLine(request) ? [] : commandLineStrings(request.commandLine),
-  );
+  const plan = planGuest(request);
   await writeCredentials(run.path, plan);
   await createOverlays(request, host, run.path);
   const companions: CompanionHost = { ...host, run: run.path, mountedAt: runDirectory };
@@ -128,7 +124,10 @@ export async function startVm(
   const [control, ...rest] = program.sockets;
   if (control === undefined) throw new Error('internal: a machine without a control socket');
   const qmp = stack.use(new QmpClient(control, onEvent));
-  await greet(qmp, program, request.machine);
+  await greet(qmp, program, {
+    machine: request.machine,
+    ...(options.commandLineByControl ? { commandLine: kernelCommandLine(request, plan) } : {}),
+  });
   const owned = stack.move();
   return {
     qmp,
@@ -164,14 +163,36 @@ async function mountThrowAway(tree: HostPath, run: HostPath): Promise<MountedTre
   return mountOverlay(spec);
 }
 
+/** How what the host tells the guest gets there. @throws MkimgError see planCredentials() */
+export function planGuest(request: VmRequest): CredentialPlan {
+  const { commandLine } = request;
+  const byQemu = takesCommandLine(request);
+  const channels = guestChannels(request.machine.channels, {
+    hasFirmware: request.firmware !== undefined,
+    commandLine: byQemu ? commandLine : undefined,
+  });
+  return planCredentials(request.credentials, channels, byQemu ? [] : commandLineStrings(commandLine));
+}
+
+function kernelCommandLine(request: VmRequest, plan: CredentialPlan): string {
+  return [...request.commandLine, ...plan.commandLine].join(' ');
+}
+
 /** QEMU hands the command line to the kernel; otherwise systemd-stub or systemd-boot must add to theirs. */
 function takesCommandLine(request: VmRequest): boolean {
   return request.kernel !== undefined && !request.kernel.unified;
 }
 
-async function greet(qmp: QmpClient, program: LongRunning, machine: Machine): Promise<void> {
+interface Start {
+  readonly machine: Machine;
+  /** The kernel's, for a QEMU that waits for it. */
+  readonly commandLine?: string;
+}
+
+async function greet(qmp: QmpClient, program: LongRunning, { machine, commandLine }: Start): Promise<void> {
   try {
     await qmp.negotiate();
+    if (commandLine !== undefined) await startWithCommandLine(qmp, commandLine);
   } catch (error) {
     if (!(error instanceof MkimgError)) throw error;
     const { exitCode, stderr } = await program.ended;
@@ -187,6 +208,15 @@ async function greet(qmp: QmpClient, program: LongRunning, machine: Machine): Pr
       { tail: stderr, hint: 'Check the arguments after `--` and QemuArgs=.', cause: error },
     );
   }
+}
+
+/**
+ * Credentials on the kernel command line are no secret inside the guest, but to other users of the host they are: so the
+ * line goes through the control socket, not through QEMU's own arguments.
+ */
+async function startWithCommandLine(qmp: QmpClient, commandLine: string): Promise<void> {
+  await qmp.execute('qom-set', { path: '/machine', property: 'append', value: commandLine });
+  await qmp.execute('x-exit-preconfig');
 }
 
 async function stopMachine(qmp: QmpClient, program: LongRunning): Promise<void> {
@@ -214,10 +244,13 @@ interface CompanionSockets {
 /** The request as QEMU sees it. Pure. */
 export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: CompanionSockets): VmOptions {
   const consoleSockets = request.console === 'socket' ? 1 : 0;
+  const commandLineByControl = plan.commandLine.length > 0;
   const kernel: VmKernel | undefined = request.kernel && {
     path: '/images/kernel',
     ...(request.kernel.initrd === undefined ? {} : { initrd: '/images/initrd' }),
-    ...(takesCommandLine(request) ? { commandLine: request.commandLine.join(' ') } : {}),
+    ...(takesCommandLine(request) && !commandLineByControl
+      ? { commandLine: kernelCommandLine(request, plan) }
+      : {}),
   };
   return {
     accelerator: request.accelerator,
@@ -226,6 +259,7 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     ...(request.maximumMemory === undefined ? {} : { maximumMemory: request.maximumMemory }),
     ...(request.firmware === undefined ? {} : { firmware: request.firmware }),
     ...(kernel === undefined ? {} : { kernel }),
+    commandLineByControl,
     disks: request.disks.map(vmDisk),
     console:
       request.console === 'socket' ? { kind: 'socket', fd: firstSocket + 1 } : { kind: request.console },

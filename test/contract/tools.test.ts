@@ -50,8 +50,8 @@ function sourceOf(room: string): string {
     .join('\n');
 }
 
-/** What `mkimg tools PROFILE` installs. */
-async function packagesOf(profile: 'build' | 'vm'): Promise<readonly string[]> {
+/** What `mkimg tools` installs for these profiles. */
+async function packagesOf(...profiles: readonly string[]): Promise<readonly string[]> {
   const host = { architecture: 'x86-64', distribution: 'debian', codename: 'trixie' } as const;
   const directory = hostPath(join(repository, 'images/minimal'));
   const project = await loadProject({ directory, assignments: [], environment: {}, host });
@@ -60,7 +60,7 @@ async function packagesOf(profile: 'build' | 'vm'): Promise<readonly string[]> {
     name: 'tools',
     directory: hostPath(join(repository, 'configs/tools')),
     inherit: project.value.main,
-    assignments: [{ setting: 'Profiles', text: profile, flag: `--profile=${profile}` }],
+    assignments: profiles.map((text) => ({ setting: 'Profiles', text, flag: `--profile=${text}` })),
     environment: {},
     host,
   });
@@ -115,10 +115,9 @@ describe('the tools trees', () => {
     const tools = ['qemu-img', 'swtpm', 'virtiofsd'];
     const text = sourceOf('qemu');
     for (const tool of tools) expect(text).toContain(`'${tool}'`);
-    const ofMachines = machines.flatMap(({ packages: { qemu, firmware } }) => [
-      qemu,
-      ...(firmware === undefined ? [] : [firmware]),
-    ]);
-    expect([...(await packagesOf('vm'))].sort()).toEqual([...ofMachines, ...tools.map(packageOf)].sort());
+    for (const { architecture, packages } of Object.values(machines)) {
+      const listed = await packagesOf('vm', `vm-${architecture}`);
+      expect([...listed].sort()).toEqual([...Object.values(packages), ...tools.map(packageOf)].sort());
+    }
   });
 });

@@ -77,7 +77,7 @@ async function readInitrd(main: ResolvedImage, events: EventSink): Promise<Resol
   return accept(await loadBuiltinImage({ ...request, assignments, environment: process.env }), events);
 }
 
-/** `build`: programs that make images; `vm`: programs that run them. */
+/** `build`: programs that make images; `vm`: programs that run those of the main image's architecture. */
 export type ToolsProfile = 'build' | 'vm';
 
 /**
@@ -95,7 +95,9 @@ export async function readTools(
     return described;
   }
   const request = { name: 'tools', directory: builtinDirectory('tools'), inherit: project.main } as const;
-  const assignments = [{ setting: 'Profiles', text: profile, flag: `--profile=${profile}` }];
+  // QEMU and firmware for all architectures together would take half a gigabyte.
+  const profiles = profile === 'vm' ? [profile, `vm-${project.main.config.Architecture}`] : [profile];
+  const assignments = profiles.map((text) => ({ setting: 'Profiles', text, flag: `--profile=${text}` }));
   return accept(await loadBuiltinImage({ ...request, assignments, environment: process.env }), events);
 }
 

@@ -1,17 +1,26 @@
-import { MkimgError } from '../../base/errors.ts';
 import type { ArchitectureName } from '../../distro/architectures.ts';
+import { arm } from './arm.ts';
+import { arm64 } from './arm64.ts';
+import { loongarch64 } from './loongarch64.ts';
 import type { Machine } from './machine.ts';
+import { ppc64_le } from './ppc64-le.ts';
+import { riscv64 } from './riscv64.ts';
+import { s390x } from './s390x.ts';
+import { x86 } from './x86.ts';
 import { x86_64 } from './x86-64.ts';
 
-/** Every machine that mkimg can boot. */
-export const machines: readonly Machine[] = [x86_64];
+/** The machine for each architecture. */
+export const machines: Readonly<Record<ArchitectureName, Machine>> = {
+  'x86-64': x86_64,
+  x86,
+  arm64,
+  arm,
+  riscv64,
+  'ppc64-le': ppc64_le,
+  s390x,
+  loongarch64,
+};
 
-/** The machine for an architecture. @throws MkimgError `no-machine` when mkimg has none. */
 export function machineFor(architecture: ArchitectureName): Machine {
-  const found = machines.find((machine) => machine.architecture === architecture);
-  if (found !== undefined) return found;
-  throw new MkimgError('no-machine', `mkimg cannot boot images for ${architecture} yet`, {
-    hint: `It boots images for ${machines.map((machine) => machine.architecture).join(', ')}.`,
-    class: 'usage',
-  });
+  return machines[architecture];
 }

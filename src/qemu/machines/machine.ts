@@ -12,6 +12,8 @@ export interface CredentialChannels {
   readonly smbios: 'always' | 'firmware' | 'never';
   /** QEMU's fw_cfg files; needs the driver qemu_fw_cfg in the guest. */
   readonly fwCfg: boolean;
+  /** Longest kernel command line in bytes with its terminator: COMMAND_LINE_SIZE of the kernel's architecture. */
+  readonly commandLine: number;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface Machine {
   readonly architecture: ArchitectureName;
   /** QEMU's program. */
   readonly program: string;
-  /** Debian packages that hold the program and the firmware, for hints. */
+  /** Debian packages that hold the program and the firmware, for hints; configs/tools has a profile with them. */
   readonly packages: { readonly qemu: string; readonly firmware?: string };
   /** `-machine` type. */
   readonly type: string;
@@ -33,11 +35,14 @@ export interface Machine {
   readonly devices: {
     readonly block: string;
     readonly scsi: string;
+    /** With the options that this model needs. */
     readonly network: string;
     readonly serialBus: string;
     readonly random: string;
     readonly sharedDirectory: string;
+    /** What a window shows and takes keys from. */
     readonly display: string;
+    readonly input: readonly string[];
     /** TPM 2.0 front end; absent where firmware and kernel know none. */
     readonly tpm?: string;
     /** Device through which a guest kernel reports its panic. */
@@ -45,12 +50,16 @@ export interface Machine {
   };
   /** Candidates in order of preference; absent for machines without UEFI. */
   readonly firmware?: {
+    /** `drives`: flash chips are drives of interface `pflash`; `properties`: the machine has to be told which nodes they are. */
+    readonly flash: 'drives' | 'properties';
     readonly plain: readonly FirmwareFiles[];
     readonly secureBoot: readonly FirmwareFiles[];
     /** Arguments that firmware with Secure Boot needs, and what is appended to the machine type. */
     readonly secureBootArguments: readonly string[];
     readonly secureBootMachineOptions: string;
   };
+  /** A kernel that QEMU loads starts only if firmware is there as well. */
+  readonly kernelNeedsFirmware?: boolean;
   readonly channels: CredentialChannels;
   readonly kvm: {
     /** Architectures of the host that can run this machine with KVM. */

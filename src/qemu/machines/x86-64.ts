@@ -12,15 +12,18 @@ export const x86_64: Machine = {
   devices: {
     block: 'virtio-blk-pci',
     scsi: 'virtio-scsi-pci',
-    network: 'virtio-net-pci',
+    // romfile=: boot ROMs for networks are a package of their own, and nothing here boots from the network.
+    network: 'virtio-net-pci,romfile=',
     serialBus: 'virtio-serial-pci',
     random: 'virtio-rng-pci',
     sharedDirectory: 'vhost-user-fs-pci',
     display: 'virtio-vga',
+    input: ['qemu-xhci', 'usb-kbd', 'usb-tablet'],
     tpm: 'tpm-crb',
     panic: 'pvpanic-pci',
   },
   firmware: {
+    flash: 'drives',
     plain: [
       // Debian and Ubuntu
       { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' },
@@ -57,6 +60,6 @@ export const x86_64: Machine = {
       ['-global', 'ICH9-LPC.disable_s3=1'],
     ].flat(),
   },
-  channels: { smbios: 'always', fwCfg: true },
+  channels: { smbios: 'always', fwCfg: true, commandLine: 2048 },
   kvm: { hosts: ['x86-64'], cpuFlags: ['vmx', 'svm'], probe: true },
 };

@@ -8,6 +8,7 @@ const bare: VmOptions = {
   accelerator: 'tcg',
   cpus: 1,
   memory: 2 ** 31,
+  commandLineByControl: false,
   disks: [],
   console: { kind: 'none' },
   controlFd: 3,
@@ -88,7 +89,7 @@ describe('qemuArgv', () => {
         ['-device', 'virtserialport,bus=ports.0,chardev=port0,name=mkimg.0'],
         ['-smbios', 'type=11,path=/run/mkimg/smbios-0'],
         ['-fw_cfg', 'name=opt/io.systemd.credentials/x,file=/run/mkimg/fw-cfg-0'],
-        ['-netdev', 'user,id=net0', '-device', 'virtio-net-pci,netdev=net0,romfile='],
+        ['-netdev', 'user,id=net0', '-device', 'virtio-net-pci,romfile=,netdev=net0'],
         ['-device', 'VGA'],
       ].flat(),
     );

@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { GuestChannels } from '../../../src/qemu/credentials.ts';
 import {
   commandLineStrings,
   credentialSizeLimit,
   fwCfgNameLimit,
+  guestChannels,
   planCredentials,
   smbiosLimit,
   textCredential,
 } from '../../../src/qemu/credentials.ts';
 
-const channels = { smbios: 'always', fwCfg: true } as const;
+const channels: GuestChannels = { smbios: true, fwCfg: true, commandLine: 0 };
 
 function big(name: string, bytes: number): ReturnType<typeof textCredential> {
   return textCredential(name, 'x'.repeat(bytes));
@@ -20,6 +22,7 @@ describe('planCredentials', () => {
     expect(planCredentials([textCredential('a.b', 'x,"y"\n=')], channels, ['io.systemd.stub.x=1'])).toEqual({
       smbios: ['io.systemd.stub.x=1', 'io.systemd.credential.binary:a.b=eCwieSIKPQ=='],
       fwCfg: [],
+      commandLine: [],
     });
   });
 
@@ -42,7 +45,7 @@ describe('planCredentials', () => {
   it('refuses what fits nowhere, and names the culprit', () => {
     const long = 'n'.repeat(fwCfgNameLimit + 1);
     expect(() => planCredentials([big(long, 50_000)], channels)).toThrow(/do not fit into SMBIOS/);
-    expect(() => planCredentials([big('short', 50_000)], { smbios: 'always', fwCfg: false })).toThrow(
+    expect(() => planCredentials([big('short', 50_000)], { ...channels, fwCfg: false })).toThrow(
       /do not fit/,
     );
     expect(() => planCredentials([], channels, ['x'.repeat(smbiosLimit + 1)])).toThrow(/do not fit/);
@@ -79,6 +82,45 @@ describe('planCredentials', () => {
         for (const { name } of plan.fwCfg) expect(name.length).toBeLessThanOrEqual(55);
       }),
     );
+  });
+});
+
+describe('guests without SMBIOS', () => {
+  const bare: GuestChannels = { smbios: false, fwCfg: false, commandLine: 300 };
+
+  it('get credentials by fw_cfg where the name is short enough, else on the command line', () => {
+    const long = textCredential('n'.repeat(fwCfgNameLimit + 1), 'x,"y"\n=');
+    const plan = planCredentials([textCredential('short', 'v'), long], { ...bare, fwCfg: true });
+    expect(plan).toEqual({
+      smbios: [],
+      fwCfg: [{ name: 'opt/io.systemd.credentials/short', content: Buffer.from('v') }],
+      commandLine: [`systemd.set_credential_binary=${long.name}:eCwieSIKPQ==`],
+    });
+  });
+
+  it('get no more than the command line holds', () => {
+    const room = Buffer.byteLength(' systemd.set_credential_binary=a:') + 4;
+    const one = [textCredential('a', 'xyz')];
+    expect(planCredentials(one, { ...bare, commandLine: room }).commandLine).toHaveLength(1);
+    expect(() => planCredentials(one, { ...bare, commandLine: room - 1 })).toThrow(/has \d+ left/);
+    expect(() => planCredentials(one, { ...bare, commandLine: 0 })).toThrow(/no way for credentials/);
+    expect(planCredentials([], { ...bare, commandLine: 0 }).commandLine).toEqual([]);
+  });
+
+  it('are told from others by the machine and what it is put together with', () => {
+    const channelsOf = (
+      smbios: 'always' | 'firmware' | 'never',
+      hasFirmware: boolean,
+      commandLine?: string[],
+    ): GuestChannels =>
+      guestChannels({ smbios, fwCfg: false, commandLine: 100 }, { hasFirmware, commandLine });
+    expect(channelsOf('always', false).smbios).toBe(true);
+    expect(channelsOf('firmware', false).smbios).toBe(false);
+    expect(channelsOf('firmware', true).smbios).toBe(true);
+    expect(channelsOf('never', true).smbios).toBe(false);
+    expect(channelsOf('never', false).commandLine).toBe(0);
+    expect(channelsOf('never', false, ['quiet', 'ro']).commandLine).toBe(100 - 1 - 'quiet ro'.length);
+    expect(channelsOf('never', false, ['x'.repeat(200)]).commandLine).toBe(0);
   });
 });
 

@@ -57,6 +57,17 @@ describe('findBootSource', () => {
     expect((await findBootSource(secure, origin)).firmware).toBe('uefi-secure-boot');
   });
 
+  it('leaves a disk to the firmware that its machine brings along where there is no UEFI', async () => {
+    await built('image.raw');
+    const config = { ...(await configOf({ Format: 'disk' })), Architecture: 's390x' as const };
+    expect(await findBootSource(config, origin)).toEqual({
+      firmware: 'none',
+      disk: at('image.raw'),
+      commandLine: [],
+    });
+    expect((await findBootSource({ ...config, Firmware: 'uefi' }, origin)).firmware).toBe('uefi');
+  });
+
   it('boots a unified kernel image by firmware', async () => {
     await built('image.efi');
     expect(await findBootSource(await configOf({ Format: 'uki' }), origin)).toEqual({

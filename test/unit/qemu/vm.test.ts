@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
+import { qemuArgv } from '../../../src/qemu/argv.ts';
 import { directoryServerArgv, tpmArgv } from '../../../src/qemu/companions.ts';
 import { testMachine } from '../../../src/qemu/boot-test.ts';
+import { textCredential } from '../../../src/qemu/credentials.ts';
+import { machineFor } from '../../../src/qemu/machines/index.ts';
 import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
 import type { VmRequest } from '../../../src/qemu/vm.ts';
-import { overlayArgv, vmOptions, vmSandbox } from '../../../src/qemu/vm.ts';
+import { overlayArgv, planGuest, vmOptions, vmSandbox } from '../../../src/qemu/vm.ts';
 
 const request: VmRequest = {
   machine: x86_64,
@@ -25,7 +28,7 @@ const request: VmRequest = {
   extraArguments: [],
   extraMounts: [],
 };
-const noCredentials = { smbios: [], fwCfg: [] };
+const noCredentials = { smbios: [], fwCfg: [], commandLine: [] };
 const run = hostPath('/var/tmp/mkimg-vm-x');
 const tools = { kind: 'tree', path: hostPath('/tools') } as const;
 
@@ -74,8 +77,29 @@ describe('vmOptions', () => {
     expect(lines).toEqual(['console=ttyS0', undefined]);
   });
 
+  it('keeps credentials on the command line out of its own arguments', () => {
+    const kernel = { path: hostPath('/out/k'), unified: false };
+    const machine = machineFor('s390x');
+    const credentials = [textCredential('a.b', 'secret')];
+    const given = { ...request, machine, kernel, credentials };
+    const plan = planGuest(given);
+    expect(plan.commandLine).toEqual(['systemd.set_credential_binary=a.b:c2VjcmV0']);
+    const options = vmOptions(given, plan, { shares: [] });
+    const argv = qemuArgv(machine, options);
+    expect(argv).toContain('-preconfig');
+    expect(argv).not.toContain('-append');
+    expect(argv.join(' ')).not.toContain('c2VjcmV0');
+    const plain = vmOptions(given, planGuest({ ...given, credentials: [] }), { shares: [] });
+    expect(qemuArgv(machine, plain)).toEqual(expect.arrayContaining(['-append', 'console=ttyS0']));
+    expect(qemuArgv(machine, plain)).not.toContain('-preconfig');
+  });
+
   it('names the files of credentials', () => {
-    const plan = { smbios: ['a', 'b'], fwCfg: [{ name: 'opt/x', content: Buffer.from('') }] };
+    const plan = {
+      smbios: ['a', 'b'],
+      fwCfg: [{ name: 'opt/x', content: Buffer.from('') }],
+      commandLine: [],
+    };
     const options = vmOptions(request, plan, { shares: [], tpmSocket: '/run/mkimg/tpm/control' });
     expect(options).toMatchObject({
       smbiosFiles: ['/run/mkimg/smbios-0', '/run/mkimg/smbios-1'],
