@@ -13,6 +13,7 @@ import { describeOrigin, excerptOf, formatDiagnostics } from './diagnostics.ts';
 import { openEventLog, teeEvents } from './event-log.ts';
 import { helpText } from './help.ts';
 import { createReporter } from './reporters/index.ts';
+import { withoutSaidNotes } from './session/said-notes.ts';
 import { openTrace } from './trace-recorder.ts';
 import { defaultVerb, verbs } from './verbs.ts';
 import { productVersion } from './version.ts';
@@ -73,7 +74,7 @@ async function runCommand(
     const trace = traceFile === undefined ? [] : [sinks.use(await openTrace(traceFile))];
     const terse = command.verb?.isTerse?.(command) === true;
     const display = terse ? faultsOnly(reporter) : reporter;
-    const events = teeEvents(display, ...log, ...trace);
+    const events = withoutSaidNotes(teeEvents(display, ...log, ...trace));
     for (const { code, message, hint } of notes)
       events.emit({ type: 'note', level: 'warning', code, message, ...(hint !== undefined && { hint }) });
     return await runVerb(command, events, unread);

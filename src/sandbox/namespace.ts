@@ -224,6 +224,8 @@ export interface Reexecution {
   /** The script to run again: mkimg's own entry point. */
   readonly main: string;
   readonly args: readonly string[];
+  /** Variables for the inner process, besides those of this one. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Asking for the signal comes too late where the outer process ended before; then this one's parent is another. */
@@ -246,7 +248,7 @@ function searchPath(): string {
  * Runs mkimg again inside its namespace, on the same terminal, and resolves with its exit code (128 + n when signal n
  * ended it). When this process dies, the inner one gets SIGTERM; see limitOrphan().
  */
-export async function enterNamespace({ mode, main, args }: Reexecution): Promise<number> {
+export async function enterNamespace({ mode, main, args, env }: Reexecution): Promise<number> {
   const script = [endWithParent, ...(mode === 'root' ? [guardDevices] : []), 'exec "$@"'];
   return runAttached({
     argv: [
@@ -255,7 +257,7 @@ export async function enterNamespace({ mode, main, args }: Reexecution): Promise
       ...['sh', '-c', script.join('; '), 'sh', String(process.pid)],
       ...[process.execPath, ...process.execArgv, main, ...args],
     ],
-    env: { ...process.env, PATH: searchPath(), [marker]: mode, [callerMark]: String(callerUid()) },
+    env: { ...process.env, ...env, PATH: searchPath(), [marker]: mode, [callerMark]: String(callerUid()) },
   });
 }
 

@@ -81,7 +81,10 @@ for (const [name, method] of [['process_wrap', 'spawn'], ['spawn_sync', 'spawn']
   it('is not disturbed by times of files, and makes only the outputs again with -f', async () => {
     await utimes(join(project, 'extra/etc/motd'), 1, 1);
     expect((await ok(['build'])).stderr).toContain('Up to date');
-    expect(stepsRun(await ok(['build', '-f']))).toEqual(['main/pack-tar']);
+    const forced = await ok(['build', '-f', '--profile=gone']);
+    expect(stepsRun(forced)).toEqual(['main/pack-tar']);
+    // Two processes read the configuration, and one of them warns.
+    expect(forced.stderr.match(/profile 'gone' changes nothing/g)).toHaveLength(1);
   });
 });
 

@@ -3,6 +3,7 @@ import { flagRows, oldFormFlagRows } from '../../config/settings/table.ts';
 import { decidePrivileges, enterNamespace } from '../../sandbox/namespace.ts';
 import { productDirectory } from '../product.ts';
 import type { VerbContext } from '../verb.ts';
+import { saidNotes } from './said-notes.ts';
 
 /** mkimg's own entry point. */
 const entryPoint = join(productDirectory, 'dist/cli/main.js');
@@ -41,5 +42,5 @@ export async function reenter(
       ...(reason === undefined ? {} : { hint: reason }),
     });
   }
-  return enterNamespace({ mode, main: entryPoint, args });
+  return enterNamespace({ mode, main: entryPoint, args, env: saidNotes() });
 }

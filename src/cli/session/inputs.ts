@@ -10,7 +10,6 @@ import { hostFiles } from '../../config/files.ts';
 import type { ResolvedImage } from '../../config/project.ts';
 import { missingInputs, scriptSettings } from '../../config/resolved-image.ts';
 import { namedOutput } from '../../plan/crossing.ts';
-import { currentMode } from '../../sandbox/namespace.ts';
 
 /**
  * Checks the values of all images and the inputs of the wanted ones.
@@ -53,8 +52,6 @@ export async function makeScriptsExecutable(images: readonly ResolvedImage[]): P
 
 /** Says once which settings are understood and do nothing yet. */
 export function noteUnsupported(images: readonly ResolvedImage[], events: EventSink): void {
-  // The process outside of the namespace has said it.
-  if (currentMode() !== undefined) return;
   const names = [...new Set(images.flatMap(settingsWithoutEffect))];
   if (names.length === 0) return;
   const count = names.length === 1 ? '1 setting' : `${names.length} settings`;
