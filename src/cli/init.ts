@@ -1,12 +1,15 @@
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, MkimgError } from '../base/errors.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
+import { architectures, nativeArchitecture } from '../distro/architectures/index.ts';
 import type { Verb } from './verb.ts';
 
 const fileName = 'mkimg.conf';
 
-/** What a new project starts with: the smallest image that boots and can be logged in to. */
-export const starterConfiguration = `# An image for mkimg. Build it with 'mkimg', boot it with 'mkimg qemu', test it with 'mkimg test'.
+/** What a new project starts with: the smallest image that boots and can be logged in to, on a machine of this kind. */
+export function starterConfiguration(architecture: ArchitectureName): string {
+  return `# An image for mkimg. Build it with 'mkimg', boot it with 'mkimg qemu', test it with 'mkimg test'.
 # 'mkimg summary' shows all settings that are in effect.
 
 [Distribution]
@@ -20,7 +23,7 @@ Format=disk
 [Content]
 # Format=disk boots by itself with a kernel, systemd-boot and udev.
 Packages=
-    linux-image-amd64
+    ${architectures[architecture].kernel.packages.debian ?? ''}
     login
     mount
     systemd
@@ -35,6 +38,7 @@ Hostname=image
 # Logs root in on the console. Remove it, and set RootPassword=, for anything that others can reach.
 Autologin=yes
 `;
+}
 
 export const initVerb: Verb = {
   name: 'init',
@@ -61,7 +65,7 @@ async function writeNew(path: string): Promise<void> {
   try {
     const file = await open(path, 'wx');
     try {
-      await file.writeFile(starterConfiguration);
+      await file.writeFile(starterConfiguration(nativeArchitecture()));
     } finally {
       await file.close();
     }

@@ -3,7 +3,7 @@ import type { HostPath } from '../base/brand.ts';
 import type { Diagnostic, Origin, Result } from '../base/diagnostic.ts';
 import { fail, ok } from '../base/diagnostic.ts';
 import { closest } from '../base/suggestion.ts';
-import { architectureNames, laterArchitectures } from '../distro/architectures.ts';
+import { architectureNames, laterArchitectures } from '../distro/architectures/index.ts';
 import type { FailedCondition } from './history.ts';
 import type { ImageLoading, Position } from './loading.ts';
 import { fallbackContext, parseContext, take } from './loading.ts';

@@ -1,4 +1,4 @@
-import { nativeArchitecture } from '../distro/architectures.ts';
+import { nativeArchitecture } from '../distro/architectures/index.ts';
 import { parseEnvironmentFile } from './environment-file.ts';
 import { hostPath } from '../base/brand.ts';
 import type { ConfigFiles } from './files.ts';

@@ -1,6 +1,6 @@
 import type { HostPath, ImageName } from '../base/brand.ts';
 import type { Result } from '../base/diagnostic.ts';
-import type { ArchitectureName } from '../distro/architectures.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
 import type { Codec, ParseContext } from './codec.ts';
 import type { TracedText } from './traced-text.ts';
 

@@ -1,24 +1,7 @@
+import type { KernelFormat } from '../distro/architectures/architecture.ts';
+import { architectures } from '../distro/architectures/index.ts';
 import type { ByteSource } from './bytes.ts';
 import { peKind, readPe, readPeSection } from './pe.ts';
-
-/** How a kernel image is packed; told by content, because names differ between distributions and architectures. */
-export type KernelFormat =
-  /** x86, Documentation/arch/x86/boot.rst. */
-  | 'bzimage'
-  /** arm64, riscv64 and loongarch64: raw `Image` with a PE header. */
-  | 'image'
-  /** arm 32 bit, self-extracting. */
-  | 'zimage'
-  /** EFI zboot (drivers/firmware/efi/libstub/zboot-header.S): a PE that unpacks itself. */
-  | 'zboot'
-  /** Unified kernel image: kernel, initrd and command line in one PE. */
-  | 'uki'
-  /** ppc64: the linked kernel itself. */
-  | 'elf'
-  /** s390x flat image. */
-  | 's390'
-  /** A `gzip` file that holds one of the others, as some arm64 distributions ship it. */
-  | 'gzip';
 
 export interface KernelImage {
   readonly format: KernelFormat;
@@ -53,14 +36,18 @@ export function detectKernel(source: ByteSource): KernelImage | undefined {
   return isElfKernel(source) ? { format: 'elf', efi: false } : undefined;
 }
 
-/** ppc64 (machine 21), executable or shared object; other architectures do not boot an ELF. */
+const elfKernels = Object.values(architectures)
+  .filter(({ kernel }) => kernel.formats.includes('elf'))
+  .map(({ elf }) => elf);
+
+/** Executable or shared object, of an architecture that boots an ELF. */
 function isElfKernel(source: ByteSource): boolean {
   const header = source.read(0, 20);
   if (header.length < 20 || header.toString('latin1', 0, 4) !== '\x7fELF' || header[4] !== 2) return false;
   const littleEndian = header[5] === 1;
   const half = (offset: number): number =>
     littleEndian ? header.readUInt16LE(offset) : header.readUInt16BE(offset);
-  return (half(16) === 2 || half(16) === 3) && half(18) === 21;
+  return (half(16) === 2 || half(16) === 3) && elfKernels.some(({ machine }) => machine === half(18));
 }
 
 /**

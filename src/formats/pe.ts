@@ -1,3 +1,4 @@
+import { architectures } from '../distro/architectures/index.ts';
 import type { ByteSource } from './bytes.ts';
 
 /** One section of a PE image; offsets and sizes in bytes. */
@@ -18,15 +19,11 @@ export interface PeImage {
 }
 
 /** EFI's architecture names by PE machine number. */
-export const peMachines: Readonly<Record<number, string>> = {
-  0x14c: 'ia32',
-  0x8664: 'x64',
-  0x1c0: 'arm',
-  0x1c2: 'arm',
-  0xaa64: 'aa64',
-  0x5064: 'riscv64',
-  0x6264: 'loongarch64',
-};
+export const peMachines: ReadonlyMap<number, string> = new Map(
+  Object.values(architectures).flatMap(({ efi }) =>
+    efi === undefined ? [] : efi.peMachines.map((machine) => [machine, efi.name] as const),
+  ),
+);
 
 const coffHeaderSize = 24;
 const sectionHeaderSize = 40;

@@ -1,7 +1,7 @@
 import type { HostPath } from '../base/brand.ts';
 import { basename } from 'node:path';
 import type { BuildableConfig } from '../config/project.ts';
-import { architectures } from '../distro/architectures.ts';
+import { architectures } from '../distro/architectures/index.ts';
 import type { PlannedImage } from './image.ts';
 import type { Chain } from './tree.ts';
 import type { Ref } from './step.ts';
@@ -104,13 +104,13 @@ export function scriptVariables(
   config: BuildableConfig,
   environment: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const { debian, efi } = architectures[config.Architecture];
+  const { names, efi } = architectures[config.Architecture];
   return {
     DISTRIBUTION: config.Distribution,
     RELEASE: config.Release,
     ARCHITECTURE: config.Architecture,
-    DISTRIBUTION_ARCHITECTURE: debian,
-    ...(efi === undefined ? {} : { EFI_ARCHITECTURE: efi }),
+    DISTRIBUTION_ARCHITECTURE: names.debian,
+    ...(efi === undefined ? {} : { EFI_ARCHITECTURE: efi.name }),
     PROFILES: config.Profiles.join(' '),
     ...(config.ImageId === undefined ? {} : { IMAGE_ID: config.ImageId }),
     ...(config.ImageVersion === undefined ? {} : { IMAGE_VERSION: config.ImageVersion }),

@@ -1,6 +1,6 @@
 import type { HostPath, TreePath } from '../base/brand.ts';
 import type { DlopenAction } from '../config/codecs/dlopen-policy.ts';
-import type { ArchitectureName } from '../distro/architectures.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
 import type { RepositorySet } from '../distro/repositories.ts';
 import type { HostInput, PlannedOutput, Ref, SecretInput, TreeMapping, Unkeyed } from './step.ts';
 

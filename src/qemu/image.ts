@@ -6,7 +6,7 @@ import { MkimgError, unreachable } from '../base/errors.ts';
 import { exists, namesIn } from '../base/files.ts';
 import { compareVersions } from '../base/version.ts';
 import type { BuildableConfig } from '../config/project.ts';
-import { hasUefi } from '../distro/architectures.ts';
+import { hasUefi } from '../distro/architectures/index.ts';
 import { openSource } from '../formats/bytes.ts';
 import { readGpt } from '../formats/gpt.ts';
 import { outputBase } from '../plan/outputs.ts';

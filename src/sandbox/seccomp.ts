@@ -1,4 +1,6 @@
 import { endianness } from 'node:os';
+import type { SystemCalls } from '../distro/architectures/architecture.ts';
+import { architectures } from '../distro/architectures/index.ts';
 
 /** What the filter answers with success without doing it. */
 export interface SeccompOptions {
@@ -9,11 +11,9 @@ export interface SeccompOptions {
 }
 
 /** System call numbers of one ABI. */
-export interface SyscallTable {
+export interface SyscallTable extends SystemCalls {
   /** AUDIT_ARCH_* of linux/audit.h: what the kernel reports in `seccomp_data.arch`. */
   readonly auditArch: number;
-  readonly sync: readonly number[];
-  readonly ownership: readonly number[];
 }
 
 /** One instruction of classic BPF (struct sock_filter of linux/filter.h). */
@@ -33,53 +33,17 @@ const seccompSucceed = 0x00050000;
 const offsetOfNumber = 0; // offsetof(struct seccomp_data, nr)
 const offsetOfArch = 4; // offsetof(struct seccomp_data, arch)
 
-// asm-generic/unistd.h, which aarch64, riscv64 and loongarch64 share. Ownership, in order: fchownat, fchown, setregid,
-// setgid, setreuid, setuid, setresuid, setresgid, setfsuid, setfsgid, setgroups.
-const genericSync = [81, 82, 83, 84, 227, 267];
-const genericOwnership = [54, 55, 143, 144, 145, 146, 147, 149, 151, 152, 159];
+// linux/audit.h: AUDIT_ARCH_* is the ELF machine with these bits.
+const audit64Bit = 0x80000000;
+const auditLittleEndian = 0x40000000;
 
-/**
- * Numbers from the kernel's asm/unistd.h of each architecture (Linux 6.1), as its headers define them. `sync`: sync, fsync,
- * fdatasync, msync, sync_file_range (on ARM and POWER sync_file_range2), syncfs. `ownership`: the chown family, and
- * setuid, setgid, setreuid, setregid, setresuid, setresgid, setgroups, setfsuid, setfsgid; where 16-bit ids have calls
- * of their own, both.
- */
-export const syscallTables = {
-  x86_64: {
-    auditArch: 0xc000003e,
-    sync: [26, 74, 75, 162, 277, 306],
-    ownership: [92, 93, 94, 105, 106, 113, 114, 116, 117, 119, 122, 123, 260],
-  },
-  i386: {
-    auditArch: 0x40000003,
-    sync: [36, 118, 144, 148, 314, 344],
-    ownership: [
-      16, 23, 46, 70, 71, 81, 95, 138, 139, 164, 170, 182, 198, 203, 204, 206, 207, 208, 210, 212, 213, 214,
-      215, 216, 298,
-    ],
-  },
-  aarch64: { auditArch: 0xc00000b7, sync: genericSync, ownership: genericOwnership },
-  arm: {
-    auditArch: 0x40000028,
-    sync: [36, 118, 144, 148, 341, 373],
-    ownership: [
-      16, 23, 46, 70, 71, 81, 95, 138, 139, 164, 170, 182, 198, 203, 204, 206, 207, 208, 210, 212, 213, 214,
-      215, 216, 325,
-    ],
-  },
-  riscv64: { auditArch: 0xc00000f3, sync: genericSync, ownership: genericOwnership },
-  ppc64le: {
-    auditArch: 0xc0000015,
-    sync: [36, 118, 144, 148, 308, 348],
-    ownership: [16, 23, 46, 70, 71, 81, 95, 138, 139, 164, 169, 181, 289],
-  },
-  s390x: {
-    auditArch: 0x80000016,
-    sync: [36, 118, 144, 148, 307, 338],
-    ownership: [198, 203, 204, 206, 207, 208, 210, 212, 213, 214, 215, 216, 291],
-  },
-  loongarch64: { auditArch: 0xc0000102, sync: genericSync, ownership: genericOwnership },
-} as const satisfies Record<string, SyscallTable>;
+/** The calls of each architecture. */
+export const syscallTables: readonly SyscallTable[] = Object.values(architectures).map(
+  ({ elf: { machine, bits, endian }, systemCalls }) => ({
+    ...systemCalls,
+    auditArch: machine + (bits === 64 ? audit64Bit : 0) + (endian === 'little' ? auditLittleEndian : 0),
+  }),
+);
 
 /**
  * The filter as instructions. It knows every architecture of {@link syscallTables} by the audit architecture of the call
@@ -91,7 +55,7 @@ export const syscallTables = {
 export function seccompProgram(options: SeccompOptions): readonly BpfInstruction[] | undefined {
   if (!options.suppressSync && !options.suppressChown) return undefined;
   const program: BpfInstruction[] = [];
-  for (const table of Object.values(syscallTables)) {
+  for (const table of syscallTables) {
     const numbers = [
       ...(options.suppressSync ? table.sync : []),
       ...(options.suppressChown ? table.ownership : []),

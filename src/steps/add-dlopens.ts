@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { architectures } from '../distro/architectures.ts';
+import { architectures } from '../distro/architectures/index.ts';
 import type { ResolvedPackage } from '../distro/resolved.ts';
 import { formatResolvedPackages, packagesDigest, parseResolvedPackages } from '../distro/resolved.ts';
 import type { Opened } from '../plan/step.ts';
@@ -43,7 +43,7 @@ export const addDlopens: FileStep<'add-dlopens'> = {
     const reasons = new Map<string, string>();
     const tried = new Set<string>();
     for (let round = 0; round < maximumRounds; round++) {
-      const native = architectures[inputs.architecture].debian;
+      const native = architectures[inputs.architecture].names.debian;
       const missing = unresolvedInPackages(await unpackedPackages(packages, context), native);
       const wanted = missing.filter((note) => dlopenAction(note, inputs.policy) === 'add');
       const names = await candidates(wanted, { inputs, tried });

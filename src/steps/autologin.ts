@@ -1,6 +1,6 @@
 import { treePath } from '../base/brand.ts';
-import type { ArchitectureName } from '../distro/architectures.ts';
-import { architectures } from '../distro/architectures.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
+import { architectures } from '../distro/architectures/index.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import type { TreeStep } from './implementation.ts';
 

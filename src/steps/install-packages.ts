@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
 import { MkimgError } from '../base/errors.ts';
-import { architectures } from '../distro/architectures.ts';
+import { architectures } from '../distro/architectures/index.ts';
 import type { InstalledPackage } from '../distro/dpkg-status.ts';
 import { unpackRounds } from '../distro/package-order.ts';
 import type { ResolvedPackage } from '../distro/resolved.ts';
@@ -129,7 +129,7 @@ async function unpackAndSetUp(
   );
   const packagePool = await packageDirectory(wanted, context);
   dpkg.readFrom(packagePool);
-  const native = architectures[inputs.architecture].debian;
+  const native = architectures[inputs.architecture].names.debian;
   await layOutTree(tree, native);
   await addForeignArchitectures(tree, native, packages);
   const base = isNew ? wanted.filter((entry) => entry.base) : [];

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
 import { treePath } from '../base/brand.ts';
-import { architectures } from '../distro/architectures.ts';
+import { architectures } from '../distro/architectures/index.ts';
 import { unpackRounds } from '../distro/package-order.ts';
 import type { ResolvedPackage } from '../distro/resolved.ts';
 import { parseResolvedPackages } from '../distro/resolved.ts';
@@ -55,7 +55,7 @@ export const unpackPackages: TreeStep<'unpack-packages'> = {
     const present = below === undefined ? [] : await installedPackages(below);
     const packages = resolved.filter((entry) => !present.some((other) => isSamePackage(entry, other)));
     await importMadePackages(inputs.packages ?? [], packages, context);
-    const native = architectures[inputs.architecture].debian;
+    const native = architectures[inputs.architecture].names.debian;
     const linking = { root, below, native, inputs, context };
     const reason = packages.every(({ architecture }) => [native, 'all'].includes(architecture))
       ? await link(inUnpackOrder(packages), linking)

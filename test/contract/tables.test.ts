@@ -1,7 +1,15 @@
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../src/base/brand.ts';
 import { debianRepositories } from '../../src/distro/apt-sources.ts';
-import { architectureNames, architectures, nativeArchitecture } from '../../src/distro/architectures.ts';
+import {
+  architectureNames,
+  architectures,
+  isNative,
+  laterArchitectures,
+  nativeArchitecture,
+} from '../../src/distro/architectures/index.ts';
 import { distributionNames, distributions, laterDistributions } from '../../src/distro/distributions.ts';
 import { debianReleaseFacts, debianReleases } from '../../src/distro/tables/debian.ts';
 import { partitionTypeName, rootTypeGuid } from '../../src/formats/gpt-types.ts';
@@ -12,19 +20,65 @@ const unique = (values: readonly unknown[]): boolean => new Set(values).size ===
 
 describe('architectures', () => {
   it.each(architectureNames)('%s has all that tables say of one', (name) => {
-    const { debian, efi, node, console } = architectures[name];
-    expect(debian).toMatch(/^[a-z0-9]+$/);
+    const { names, efi, node, console, elf, kernel, emulator, uname } = architectures[name];
+    for (const text of Object.values(names)) expect(text).toMatch(/^[a-z0-9_]+$/);
+    expect(names.debian).toMatch(/^[a-z0-9]+$/);
+    expect(uname).toMatch(/^[a-z0-9_]+$/);
     expect(console).toMatch(/^(tty[A-Za-z]+|hvc)\d$/);
-    if (efi !== undefined) expect(efi).toMatch(/^[a-z0-9]+$/);
+    expect(emulator).toMatch(/^qemu-[a-z0-9_]+$/);
+    if (efi !== undefined) expect(efi.name).toMatch(/^[a-z0-9]+$/);
+    expect(elf.machine).toBeGreaterThan(0);
     expect(partitionTypeName(rootTypeGuid(name))).toBe(`root-${name}`);
-    if (node !== undefined) expect(nativeArchitecture(node)).toBe(name);
+    expect(nativeArchitecture(node)).toBe(name);
+    expect(kernel.formats.length).toBeGreaterThan(0);
+    for (const size of kernel.pageSizes) expect([4096, 16384, 65536]).toContain(size);
   });
 
-  it('are told apart by every name', () => {
+  it.each(architectureNames)('%s boots kernels of its own, or of the architecture that it names', (name) => {
+    const { kernel, names, runsOn, efi } = architectures[name];
+    const { from } = kernel;
+    for (const [family, text] of Object.entries(kernel.packages)) {
+      expect(Object.keys(names)).toContain(family);
+      const [, foreign] = text.split(':');
+      const source = architectureNames.find((other) => architectures[other].names.debian === foreign);
+      expect(source).toBe(foreign === undefined ? undefined : from);
+    }
+    expect(Object.keys(kernel.packages)).toEqual(Object.keys(names));
+    if (from !== undefined) expect(runsOn).toContain(from);
+    // Where no EFI stub can start a kernel as it is, only formats without a PE header are left.
+    expect(kernel.formats.some((format) => ['elf', 's390'].includes(format))).toBe(efi === undefined);
+  });
+
+  it.each(architectureNames)('%s runs without an emulator only where the table says so', (name) => {
+    const { runsOn, elf } = architectures[name];
+    expect(architectureNames.filter((machine) => isNative(name, machine)).sort()).toEqual(
+      [name, ...runsOn].sort(),
+    );
+    for (const other of runsOn) {
+      const host = architectures[architectureNames.find((machine) => machine === other) ?? name];
+      expect([host.elf.endian, host.elf.bits >= elf.bits]).toEqual([elf.endian, true]);
+    }
+  });
+
+  it('are told apart by every name and number', () => {
     const rows = Object.values(architectures);
-    expect(unique(rows.map(({ debian }) => debian))).toBe(true);
-    expect(unique(rows.flatMap(({ efi }) => efi ?? []))).toBe(true);
-    expect(unique(rows.flatMap(({ node }) => node ?? []))).toBe(true);
+    for (const family of ['debian', 'fedora', 'opensuse', 'arch', 'alpine'] as const)
+      expect(unique(rows.flatMap(({ names }) => names[family] ?? []))).toBe(true);
+    expect(unique(rows.flatMap(({ efi }) => efi?.name ?? []))).toBe(true);
+    expect(unique(rows.flatMap(({ efi }) => efi?.peMachines ?? []))).toBe(true);
+    expect(unique(rows.map(({ uname }) => uname))).toBe(true);
+    expect(unique(rows.map(({ node }) => node))).toBe(true);
+    expect(unique(rows.map(({ emulator }) => emulator))).toBe(true);
+    expect(unique(rows.map(({ elf }) => [elf.machine, elf.bits, elf.endian].join()))).toBe(true);
+    expect(unique(rows.flatMap(({ partitionTypes: { root, usr } }) => [...root, ...usr]))).toBe(true);
+    expect(unique([...architectureNames, ...laterArchitectures])).toBe(true);
+  });
+
+  it('are files of their own, each in the index', async () => {
+    const directory = join(import.meta.dirname, '../../src/distro/architectures');
+    const files = (await readdir(directory)).map((file) => basename(file, '.ts'));
+    const others = ['architecture', 'generic-calls', 'index'];
+    expect(files.filter((file) => !others.includes(file)).sort()).toEqual([...architectureNames].sort());
   });
 });
 

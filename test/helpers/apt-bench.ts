@@ -10,7 +10,7 @@ import { silentEvents } from '../../src/base/events.ts';
 import { readAptHost } from '../../src/cli/host.ts';
 import { hostFiles } from '../../src/config/files.ts';
 import { hostFacts } from '../../src/config/host.ts';
-import { nativeArchitecture } from '../../src/distro/architectures.ts';
+import { nativeArchitecture } from '../../src/distro/architectures/index.ts';
 import { debianRepositories } from '../../src/distro/apt-sources.ts';
 import type { RepositorySet } from '../../src/distro/repositories.ts';
 import { acquireLock } from '../../src/engine/lock.ts';

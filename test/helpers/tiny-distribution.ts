@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
-import { architectures, nativeArchitecture } from '../../src/distro/architectures.ts';
+import { architectures, nativeArchitecture } from '../../src/distro/architectures/index.ts';
 import { writeFiles } from './project.ts';
 import { runnableTree } from './step-bench.ts';
 
 const execute = promisify(execFile);
-const architecture = architectures[nativeArchitecture()].debian;
+const architecture = architectures[nativeArchitecture()].names.debian;
 
 /** What dpkg and maintainer scripts need inside the image, copied from this machine. */
 const programs = [

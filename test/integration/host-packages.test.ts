@@ -7,7 +7,7 @@ import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import type { RunEvent } from '../../src/base/events.ts';
 import { isObject } from '../../src/base/canonical.ts';
-import { nativeArchitecture } from '../../src/distro/architectures.ts';
+import { nativeArchitecture } from '../../src/distro/architectures/index.ts';
 import type { RepositorySet } from '../../src/distro/repositories.ts';
 import type { ResolvedPackage } from '../../src/distro/resolved.ts';
 import { parseResolvedPackages } from '../../src/distro/resolved.ts';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import { Resources } from '../../src/base/disposal.ts';
-import { nativeArchitecture } from '../../src/distro/architectures.ts';
+import { nativeArchitecture } from '../../src/distro/architectures/index.ts';
 import { mountOverlay } from '../../src/sandbox/overlay.ts';
 import { installPackages } from '../../src/steps/install-packages.ts';
 import { selectBase } from '../../src/steps/select-base.ts';

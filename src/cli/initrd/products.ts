@@ -5,7 +5,7 @@ import { hostPath } from '../../base/brand.ts';
 import { sha256 } from '../../base/canonical.ts';
 import { MkimgError, unreachable } from '../../base/errors.ts';
 import { temporaryDirectory } from '../../base/temporary.ts';
-import { architectures, nativeArchitecture } from '../../distro/architectures.ts';
+import { architectures, nativeArchitecture } from '../../distro/architectures/index.ts';
 import { writeDirectory } from '../../initrd/directory.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
 import { findKernelImage, ukiFacts, writeUki } from '../../initrd/uki.ts';
@@ -98,7 +98,7 @@ export async function ukiProduct(wish: UkiWish): Promise<Product> {
 /** As file names of stubs have it. @throws MkimgError `bad-usage` */
 export function efiArchitecture(): string {
   const { efi } = architectures[nativeArchitecture()];
-  if (efi !== undefined) return efi;
+  if (efi !== undefined) return efi.name;
   throw new MkimgError('bad-usage', 'This architecture has no unified kernel images.', {
     hint: 'Use --format=cpio.',
     class: 'usage',

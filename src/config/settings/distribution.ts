@@ -1,4 +1,4 @@
-import { architectureNames, laterArchitectures } from '../../distro/architectures.ts';
+import { architectureNames, laterArchitectures } from '../../distro/architectures/index.ts';
 import type { KnownDistribution } from '../../distro/distributions.ts';
 import { distributionNames, distributions, laterDistributions } from '../../distro/distributions.ts';
 import { names } from '../codecs/collections.ts';

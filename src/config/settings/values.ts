@@ -1,4 +1,4 @@
-import type { ArchitectureName } from '../../distro/architectures.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
 import type { DistributionName } from '../../distro/distributions.ts';
 
 /** Formats of images. */

@@ -1,4 +1,4 @@
-import type { ArchitectureName } from '../../distro/architectures.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
 import { arm } from './arm.ts';
 import { arm64 } from './arm64.ts';
 import { loongarch64 } from './loongarch64.ts';

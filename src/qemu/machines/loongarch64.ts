@@ -1,4 +1,4 @@
-import { architectures } from '../../distro/architectures.ts';
+import { architectures } from '../../distro/architectures/index.ts';
 import type { Machine } from './machine.ts';
 import { panicDevice, pciDevices, plainFirmware } from './pci.ts';
 

@@ -1,4 +1,4 @@
-import type { ArchitectureName } from '../../distro/architectures.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
 
 /** A firmware image and the template of its variable store, as absolute paths in the tools' root. */
 export interface FirmwareFiles {

@@ -1,4 +1,4 @@
-import { architectures } from '../../distro/architectures.ts';
+import { architectures } from '../../distro/architectures/index.ts';
 import type { Machine } from './machine.ts';
 import { plainFirmware } from './pci.ts';
 import { x86_64 } from './x86-64.ts';

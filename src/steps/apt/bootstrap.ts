@@ -1,17 +1,16 @@
 import type { HostPath } from '../../base/brand.ts';
 import { treePath } from '../../base/brand.ts';
+import { architectures } from '../../distro/architectures/index.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import { shellCommand } from '../../sandbox/text.ts';
 import type { Tree } from '../../sandbox/tree.ts';
 import type { BuildContext } from '../implementation.ts';
 import { documentationTarExcludes } from './dpkg.ts';
 
-/** Architectures whose dynamic loader stands in /lib64. */
-const withLib64 = ['amd64', 'loong64', 'ppc64el'];
-
 /** Top directories that are links to those of the same name in /usr. `architecture` is Debian's name. */
 export function mergedDirectories(architecture: string): readonly string[] {
-  return ['bin', 'sbin', 'lib', ...(withLib64.includes(architecture) ? ['lib64'] : [])];
+  const lib64 = Object.values(architectures).some((row) => row.names.debian === architecture && row.lib64);
+  return ['bin', 'sbin', 'lib', ...(lib64 ? ['lib64'] : [])];
 }
 
 /**

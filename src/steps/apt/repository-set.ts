@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { Sha256 } from '../../base/brand.ts';
 import { byBytes, digestJson, sha256 } from '../../base/canonical.ts';
 import { isErrno } from '../../base/errors.ts';
-import type { ArchitectureName } from '../../distro/architectures.ts';
-import { architectures } from '../../distro/architectures.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
+import { architectures } from '../../distro/architectures/index.ts';
 import type { RepositorySet } from '../../distro/repositories.ts';
 import type { Opened } from '../../plan/step.ts';
 
@@ -28,10 +28,10 @@ export function openRepositorySet(set: RepositorySet): Opened<RepositorySet> {
 
 /** The architectures that a request needs indexes of. */
 export function requestArchitectures(architecture: ArchitectureName, names: readonly string[]): string[] {
-  const known: readonly string[] = Object.values(architectures).map(({ debian }) => debian);
+  const known: readonly string[] = Object.values(architectures).map(({ names: { debian } }) => debian);
   const qualifiers = names.flatMap((name) => /^[^/=]+:([a-z0-9-]+)(?:[=/].*)?$/.exec(name)?.[1] ?? []);
   const foreign = [...new Set(qualifiers)].filter((qualifier) => known.includes(qualifier)).sort(byBytes);
-  const native = architectures[architecture].debian;
+  const native = architectures[architecture].names.debian;
   return [native, ...foreign.filter((name) => name !== native)];
 }
 

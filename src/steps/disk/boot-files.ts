@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
-import type { ArchitectureName } from '../../distro/architectures.ts';
-import { architectures } from '../../distro/architectures.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
+import { architectures } from '../../distro/architectures/index.ts';
 import type { OpenedFiles } from '../../plan/step.ts';
 import { entryToken } from '../entry-token.ts';
 import type { BootFile } from './esp.ts';
@@ -47,7 +47,7 @@ export function efiName(architecture: ArchitectureName): string {
       },
     );
   }
-  return efi;
+  return efi.name;
 }
 
 /** The error for a tree without systemd-boot. */

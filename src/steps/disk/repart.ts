@@ -1,4 +1,4 @@
-import type { ArchitectureName } from '../../distro/architectures.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
 
 /** What systemd-repart is asked to make. Paths are paths inside the sandbox. */
 export interface RepartRequest {

@@ -1,6 +1,6 @@
 import type { HostPath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
-import { architectures } from '../../distro/architectures.ts';
+import { architectures } from '../../distro/architectures/index.ts';
 import type { Closure, ClosureRequest } from '../../distro/host-closure.ts';
 import { installedClosure } from '../../distro/host-closure.ts';
 import type { HostPackage } from '../../distro/host-packages.ts';
@@ -69,7 +69,7 @@ function isInstalled(entry: Candidate): entry is HostPackage {
 }
 
 async function wholeClosure({ inputs, host, database, context }: Scene): Promise<Closure<Candidate>> {
-  const native = architectures[inputs.architecture].debian;
+  const native = architectures[inputs.architecture].names.debian;
   const { names, recommends, packageDirectories } = inputs.request;
   const directories = await Promise.all(packageDirectories.map(localDirectory));
   const local = await localRequest(names, directories, context);

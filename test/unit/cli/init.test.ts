@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { HostPath } from '../../../src/base/brand.ts';
 import { silentEvents } from '../../../src/base/events.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
+import { nativeArchitecture } from '../../../src/distro/architectures/index.ts';
 import { initVerb, starterConfiguration } from '../../../src/cli/init.ts';
 import { loadProject } from '../../../src/config/project.ts';
 
@@ -19,7 +20,9 @@ async function init(directory: HostPath): Promise<number> {
 test('init writes a configuration without faults, once', async () => {
   await using directory = await temporaryDirectory(tmpdir(), 'mkimg-init-');
   expect(await init(directory.path)).toBe(0);
-  expect(await readFile(join(directory.path, 'mkimg.conf'), 'utf8')).toBe(starterConfiguration);
+  expect(await readFile(join(directory.path, 'mkimg.conf'), 'utf8')).toBe(
+    starterConfiguration(nativeArchitecture()),
+  );
   const loaded = await loadProject({ directory: directory.path, assignments: [], environment: {} });
   expect(loaded).toMatchObject({ ok: true, warnings: [] });
   await expect(init(directory.path)).rejects.toMatchObject({ code: 'already-there', class: 'usage' });

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MkimgError } from '../../../src/base/errors.ts';
-import { architectureNames } from '../../../src/distro/architectures.ts';
+import { architectureNames } from '../../../src/distro/architectures/index.ts';
 import { bufferSource } from '../../../src/formats/bytes.ts';
 import { readGpt } from '../../../src/formats/gpt.ts';
 import { partitionTypeName, rootTypeGuid } from '../../../src/formats/gpt-types.ts';

@@ -21,7 +21,7 @@ describe('readPe', () => {
     expect(image === undefined ? undefined : readPeSection(source, image, '.osrel')?.toString()).toBe(
       'ID=debian\n',
     );
-    expect(peMachines[0x8664]).toBe('x64');
+    expect(peMachines.get(0x8664)).toBe('x64');
   });
 
   it('takes nothing else for a PE', () => {

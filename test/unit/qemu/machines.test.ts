@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { VmOptions } from '../../../src/qemu/argv.ts';
 import { qemuArgv } from '../../../src/qemu/argv.ts';
-import { architectureNames, architectures } from '../../../src/distro/architectures.ts';
+import { architectureNames, architectures } from '../../../src/distro/architectures/index.ts';
 import { machineFor } from '../../../src/qemu/machines/index.ts';
 
 describe('the table of machines', () => {
