@@ -37,8 +37,10 @@ export const testPrograms = {
   pacman: 'pacman-package-manager',
   rpm: 'rpm',
   rpmbuild: 'rpm',
+  script: 'bsdutils',
   sfdisk: 'fdisk',
   shellcheck: 'shellcheck',
+  'ssh-keygen': 'openssh-client',
   zsh: 'zsh',
 };
 

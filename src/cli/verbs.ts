@@ -13,6 +13,8 @@ import { inspectVerb } from './inspect.ts';
 import { lintVerb } from './lint.ts';
 import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
+import { consoleVerb } from './running/console.ts';
+import { sshVerb } from './running/ssh.ts';
 import { schemaVerb } from './schema.ts';
 import { summaryVerb } from './summary.ts';
 import { testVerb } from './test.ts';
@@ -29,6 +31,8 @@ export const verbs: readonly Verb[] = [
   planVerb,
   qemuVerb(runtimeHooks),
   testVerb(runtimeHooks),
+  consoleVerb,
+  sshVerb,
   cleanVerb,
   cacheVerb,
   bumpVerb,

@@ -1,3 +1,4 @@
+import type { PortForward } from '../config/codecs/ports.ts';
 import type { Machine } from './machines/machine.ts';
 
 export type Accelerator = 'kvm' | 'tcg';
@@ -34,16 +35,18 @@ export interface VmKernel {
   readonly commandLine?: string;
 }
 
-/**
- * Where the serial console goes: `terminal` is QEMU's own standard input and output with its monitor behind Ctrl-A,
- * `output` standard output only, `socket` an inherited file descriptor.
- */
+/** The serial console, on an inherited socket; with `hasMonitor`, Ctrl-A there leads to QEMU itself, as on its own terminal. */
 export type VmConsole =
-  | { readonly kind: 'terminal' }
-  | { readonly kind: 'output' }
-  | { readonly kind: 'window' }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'socket'; readonly fd: number };
+  { readonly kind: 'none' } | { readonly kind: 'socket'; readonly fd: number; readonly hasMonitor: boolean };
+
+/** `hidden`: there is a screen, which can be photographed, but nobody sees it. */
+export type VmDisplay = 'none' | 'hidden' | 'window';
+
+/** `interface`: a tap device of the host, which has to be root's. */
+export type VmNetwork = 'user' | 'none' | { readonly interface: string };
+
+/** A directory of the host: served by virtiofsd on a socket, or by QEMU itself (9p) from where it sees it. */
+export type VmShare = { readonly tag: string } & ({ readonly socket: string } | { readonly path: string });
 
 /** All that decides the command line. File names are as QEMU sees them; descriptors are inherited sockets. */
 export interface VmOptions {
@@ -58,6 +61,7 @@ export interface VmOptions {
   readonly commandLineByControl: boolean;
   readonly disks: readonly VmDisk[];
   readonly console: VmConsole;
+  readonly display: VmDisplay;
   /** Connected to QEMU's control protocol (QMP). */
   readonly controlFd: number;
   /** Virtio serial ports: /dev/virtio-ports/NAME in the guest. */
@@ -65,9 +69,13 @@ export interface VmOptions {
   /** Files that each hold one SMBIOS type 11 string. */
   readonly smbiosFiles: readonly string[];
   readonly fwCfgFiles: readonly { readonly name: string; readonly path: string }[];
-  readonly network: 'user' | 'none';
-  /** Directories served by virtiofsd on these sockets. */
-  readonly sharedDirectories: readonly { readonly tag: string; readonly socket: string }[];
+  readonly network: VmNetwork;
+  readonly forwards: readonly PortForward[];
+  readonly sharedDirectories: readonly VmShare[];
+  /** The guest's address on the host's vsock(7). */
+  readonly vsockCid?: number;
+  /** Further options of -machine, such as `cxl=on`. */
+  readonly machineOptions: readonly string[];
   /** Control socket of swtpm. */
   readonly tpmSocket?: string;
   /** The machine ends when the guest restarts or its kernel panics, instead of starting anew. */
@@ -85,7 +93,8 @@ export function qemuArgv(machine: Machine, options: VmOptions): string[] {
     memoryArgv(options),
     ['-nodefaults', '-no-user-config', ...(options.commandLineByControl ? ['-preconfig'] : [])],
     ['-chardev', `socket,id=control,fd=${options.controlFd}`, '-mon', 'chardev=control,mode=control'],
-    consoleArgv(machine, options.console),
+    displayArgv(machine, options.display),
+    consoleArgv(options.console),
     ['-device', machine.devices.random],
     machine.devices.panic === undefined ? [] : ['-device', machine.devices.panic],
     options.endOnRestart ? ['-action', 'reboot=shutdown,panic=exit-failure'] : [],
@@ -98,7 +107,8 @@ export function qemuArgv(machine: Machine, options: VmOptions): string[] {
       '-fw_cfg',
       `name=${quoteOption(file.name)},file=${quoteOption(file.path)}`,
     ]),
-    networkArgv(machine, options.network),
+    networkArgv(machine, options),
+    vsockArgv(machine, options.vsockCid),
     sharesArgv(machine, options.sharedDirectories),
     tpmArgv(machine, options.tpmSocket),
     options.extra,
@@ -119,7 +129,8 @@ function machineArgv(machine: Machine, options: VmOptions): string[] {
     ...(options.firmware !== undefined && machine.firmware?.flash === 'properties'
       ? flashDrives.map((drive) => `${drive}=${drive}`)
       : []),
-    ...(options.sharedDirectories.length > 0 ? ['memory-backend=memory'] : []),
+    ...options.machineOptions,
+    ...(needsSharedMemory(options) ? ['memory-backend=memory'] : []),
   ];
   return [
     ['-machine', type.join(',')],
@@ -136,38 +147,33 @@ function memoryArgv(options: VmOptions): string[] {
       ? ''
       : `,slots=16,maxmem=${Math.ceil(options.maximumMemory / mebibyte)}M`;
   // virtiofsd maps the guest's memory, so it must be shareable.
-  const backend =
-    options.sharedDirectories.length > 0
-      ? ['-object', `memory-backend-memfd,id=memory,size=${size},share=on`]
-      : [];
+  const backend = needsSharedMemory(options)
+    ? ['-object', `memory-backend-memfd,id=memory,size=${size},share=on`]
+    : [];
   return ['-m', `${size}${most}`, ...backend];
 }
 
-function consoleArgv(machine: Machine, console: VmConsole): string[] {
-  switch (console.kind) {
-    case 'terminal':
-      return [
-        ['-display', 'none'],
-        // signal=off: Ctrl-C belongs to the guest.
-        ['-chardev', 'stdio,id=console,mux=on,signal=off'],
-        ['-serial', 'chardev:console'],
-        ['-mon', 'chardev=console,mode=readline'],
-      ].flat();
-    case 'output':
-      return ['-display', 'none', '-chardev', 'stdio,id=console', '-serial', 'chardev:console'];
-    case 'socket':
-      return [
-        ['-display', 'none'],
-        ['-chardev', `socket,id=console,fd=${console.fd}`],
-        ['-serial', 'chardev:console'],
-      ].flat();
+function consoleArgv(console: VmConsole): string[] {
+  if (console.kind === 'none') return [];
+  const socket = `socket,id=console,fd=${console.fd}`;
+  return [
+    ['-chardev', console.hasMonitor ? `${socket},mux=on` : socket],
+    ['-serial', 'chardev:console'],
+    console.hasMonitor ? ['-mon', 'chardev=console,mode=readline'] : [],
+  ].flat();
+}
+
+function displayArgv({ devices }: Machine, display: VmDisplay): string[] {
+  switch (display) {
+    case 'none':
+      return ['-display', 'none'];
+    case 'hidden':
+      return ['-display', 'none', '-device', devices.display];
     case 'window':
       return [
         ['-display', 'gtk'],
-        ...[machine.devices.display, ...machine.devices.input].map((device) => ['-device', device]),
+        ...[devices.display, ...devices.input].map((device) => ['-device', device]),
       ].flat();
-    case 'none':
-      return ['-display', 'none'];
   }
 }
 
@@ -243,16 +249,39 @@ function portsArgv(machine: Machine, ports: VmOptions['ports']): string[] {
   ].flat();
 }
 
-function networkArgv(machine: Machine, network: VmOptions['network']): string[] {
+function networkArgv(machine: Machine, { network, forwards }: VmOptions): string[] {
   if (network === 'none') return ['-nic', 'none'];
-  return ['-netdev', 'user,id=net0', '-device', `${machine.devices.network},netdev=net0`];
+  const device = ['-device', `${machine.devices.network},netdev=net0`];
+  if (network !== 'user') {
+    return ['-netdev', `tap,id=net0,ifname=${network.interface},script=no,downscript=no`, ...device];
+  }
+  const rules = forwards.map(
+    ({ protocol, host, guest }) => `,hostfwd=${protocol}:127.0.0.1:${host}-:${guest}`,
+  );
+  return ['-netdev', `user,id=net0${rules.join('')}`, ...device];
+}
+
+function vsockArgv({ devices }: Machine, cid: number | undefined): string[] {
+  return cid === undefined ? [] : ['-device', `${devices.vsock},guest-cid=${cid}`];
+}
+
+function needsSharedMemory({ sharedDirectories }: VmOptions): boolean {
+  return sharedDirectories.some((share) => 'socket' in share);
 }
 
 function sharesArgv(machine: Machine, shares: VmOptions['sharedDirectories']): string[] {
-  return shares.flatMap((share, index) => [
-    ...['-chardev', `socket,id=share${index},path=${quoteOption(share.socket)}`],
-    ...['-device', `${machine.devices.sharedDirectory},chardev=share${index},tag=${quoteOption(share.tag)}`],
-  ]);
+  return shares.flatMap((share, index) => {
+    const tag = quoteOption(share.tag);
+    if ('socket' in share) {
+      return [
+        ...['-chardev', `socket,id=share${index},path=${quoteOption(share.socket)}`],
+        ...['-device', `${machine.devices.sharedDirectory},chardev=share${index},tag=${tag}`],
+      ];
+    }
+    // Owners are those that they have on the host, as far as this process may set them.
+    const options = `id=share${index},mount_tag=${tag},security_model=none,multidevs=remap`;
+    return ['-virtfs', `local,path=${quoteOption(share.path)},${options}`];
+  });
 }
 
 function tpmArgv(machine: Machine, socket: string | undefined): string[] {

@@ -69,6 +69,11 @@ export function directoryServerArgv(socket: string, directory: string, isPrivate
 /** Where distributions put virtiofsd. */
 const directoryServers = ['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/bin/virtiofsd'] as const;
 
+export async function hasDirectoryServer(tools: ToolsRoot): Promise<boolean> {
+  const found = await Promise.all(directoryServers.map((path) => toolsHave(tools, path)));
+  return found.includes(true);
+}
+
 /** virtiofsd's path inside the tools. @throws MkimgError `tool-missing` */
 export async function findDirectoryServer(tools: ToolsRoot): Promise<string> {
   for (const path of directoryServers) if (await toolsHave(tools, path)) return path;

@@ -5,6 +5,8 @@ import type { CredentialChannels } from './machines/machine.ts';
 export interface Credential {
   readonly name: string;
   readonly value: Uint8Array;
+  /** The guest does without it where there is no room for it. */
+  readonly isOptional?: true;
 }
 
 /** Ways to a guest that a machine has, as it is put together. */
@@ -48,6 +50,30 @@ export const smbiosLimit = 60_000;
 export const fwCfgNameLimit = 28;
 /** systemd drops credentials silently when together they reach 1 MiB. */
 export const credentialSizeLimit = 1_000_000;
+
+/**
+ * As planCredentials(), but without optional credentials that do not fit; the first of them are the most important.
+ * @throws MkimgError as that does, for the others
+ */
+export function planFitting(
+  credentials: readonly Credential[],
+  channels: GuestChannels,
+  extraStrings: readonly string[] = [],
+): CredentialPlan {
+  const optional = credentials.filter(({ isOptional }) => isOptional === true);
+  for (let kept = optional.length; ; kept--) {
+    const dropped = new Set(optional.slice(kept));
+    try {
+      return planCredentials(
+        credentials.filter((credential) => !dropped.has(credential)),
+        channels,
+        extraStrings,
+      );
+    } catch (error) {
+      if (kept === 0 || !(error instanceof MkimgError)) throw error;
+    }
+  }
+}
 
 /**
  * Decides how each credential travels: by SMBIOS as long as it fits, the largest by fw_cfg otherwise; without SMBIOS by

@@ -9,7 +9,7 @@ import { hostFiles } from '../config/files.ts';
 import type { RunProgram } from '../config/programs.ts';
 import type { BuildableConfig } from '../config/project.ts';
 import type { Mount, ToolsRoot } from '../sandbox/types.ts';
-import type { Accelerator, VmConsole } from './argv.ts';
+import type { Accelerator, VmDisplay } from './argv.ts';
 import { tpmProgram } from './companions.ts';
 import type { Credential } from './credentials.ts';
 import { textCredential } from './credentials.ts';
@@ -17,7 +17,9 @@ import { grownSize } from './drives.ts';
 import { findFirmware, toolsHave } from './firmware.ts';
 import type { BootSource } from './image.ts';
 import type { Machine } from './machines/machine.ts';
-import type { RequestedDisk, VmRequest } from './vm.ts';
+import type { RuntimeInputs } from './runtime-options.ts';
+import { runtimeOptions } from './runtime-options.ts';
+import type { RequestedConsole, RequestedDisk, VmRequest } from './vm.ts';
 
 /** What a machine is made from, besides the settings. */
 export interface MachineInputs {
@@ -30,7 +32,9 @@ export interface MachineInputs {
   readonly ephemeral: boolean;
   /** Disks of Drives=. */
   readonly drives: readonly RequestedDisk[];
-  readonly console: VmConsole['kind'];
+  readonly console: RequestedConsole;
+  /** Default `none`. */
+  readonly display?: VmDisplay;
   /** What is known about the terminal on this side of a serial console. */
   readonly terminal?: { readonly type: string; readonly columns: number; readonly rows: number };
   /** For boot tests: nobody answers questions, the machine ends when the guest restarts, no TPM unless asked for. */
@@ -39,6 +43,8 @@ export interface MachineInputs {
   readonly extraArguments: readonly string[];
   /** Where relative file names in extra arguments begin. */
   readonly workingDirectory: HostPath;
+  /** For somebody who works with the machine: whose keys may log in, and its name. */
+  readonly guestAccess?: NonNullable<RuntimeInputs['guestAccess']>;
   /** Runs the files of Credentials= that are programs. */
   readonly runProgram: RunProgram;
 }
@@ -49,6 +55,7 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
   const firmware = needsFirmware(machine, source)
     ? await findFirmware(machine, tools, source.firmware === 'uefi-secure-boot')
     : undefined;
+  const { request, credentials } = await runtimeOptions(inputs);
   return {
     machine,
     accelerator: inputs.accelerator,
@@ -61,10 +68,11 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     ...(source.rootDirectory === undefined
       ? {}
       : { rootDirectory: { path: source.rootDirectory, discardWrites: inputs.ephemeral } }),
-    credentials: await readCredentials(inputs),
+    credentials: await readCredentials(inputs, credentials),
     console: inputs.console,
+    ...(inputs.display === undefined ? {} : { display: inputs.display }),
     ports: [],
-    network: config.RuntimeNetwork,
+    ...request,
     tpm: await wantsTpm(inputs),
     endOnRestart: inputs.unattended,
     extraArguments,
@@ -80,12 +88,12 @@ export function needsFirmware(machine: Machine, source: BootSource): boolean {
 
 /** Words for the kernel: where the root is, where the console is, and the user's. Pure. */
 export function commandLine(
-  inputs: Pick<MachineInputs, 'config' | 'machine' | 'source' | 'console' | 'terminal' | 'unattended'>,
+  inputs: Pick<MachineInputs, 'config' | 'machine' | 'source' | 'display' | 'terminal' | 'unattended'>,
 ): string[] {
   const { config, machine, source, terminal } = inputs;
   const tty = machine.console;
   const words = [...source.commandLine];
-  if (inputs.console !== 'window') words.push(`console=${tty}`);
+  words.push(...consoleWords(tty, inputs.display));
   if (terminal !== undefined) {
     words.push(
       `systemd.tty.term.${tty}=${terminal.type}`,
@@ -96,6 +104,18 @@ export function commandLine(
   // A rescue shell is useful only if it opens although root has no password.
   if (!inputs.unattended) words.push('SYSTEMD_SULOGIN_FORCE=1');
   return [...words, ...config.KernelCommandLineExtra];
+}
+
+/** The last one is /dev/console. A kernel that is told of none writes to its screen alone. */
+function consoleWords(tty: string, display: VmDisplay = 'none'): string[] {
+  switch (display) {
+    case 'none':
+      return [`console=${tty}`];
+    case 'hidden':
+      return ['console=tty0', `console=${tty}`];
+    case 'window':
+      return [`console=${tty}`, 'console=tty0'];
+  }
 }
 
 async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
@@ -114,7 +134,8 @@ async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
   ];
 }
 
-async function readCredentials(inputs: MachineInputs): Promise<Credential[]> {
+/** The user's, and mkimg's own: lines of both where they have the same name. */
+async function readCredentials(inputs: MachineInputs, own: readonly Credential[]): Promise<Credential[]> {
   const credentials = new Map<string, Credential>();
   for (const credential of inputs.config.Credentials) {
     const { name } = credential;
@@ -125,7 +146,17 @@ async function readCredentials(inputs: MachineInputs): Promise<Credential[]> {
         : textCredential(name, credential.value),
     );
   }
+  for (const credential of own) {
+    const { name, value } = credential;
+    const users = credentials.get(name)?.value;
+    credentials.set(name, users === undefined ? credential : { name, value: joinedLines(users, value) });
+  }
   return [...credentials.values()];
+}
+
+function joinedLines(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const isEnded = first.length === 0 || first.at(-1) === 0x0a;
+  return Buffer.concat([first, Buffer.from(isEnded ? '' : '\n'), second]);
 }
 
 /** What a file holds or, where it is a program, what it writes now. */

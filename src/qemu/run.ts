@@ -4,11 +4,23 @@ import type { QmpEvent } from './qmp.ts';
 import type { Vm, VmHost, VmRequest } from './vm.ts';
 import { startVm } from './vm.ts';
 
+/** What goes on beside a machine that runs. */
+export interface RunOptions {
+  /** Ends the machine. */
+  readonly signal: AbortSignal;
+  /** Called once it runs; what it returns ends with the machine. */
+  readonly attend?: (vm: Vm) => Promise<AsyncDisposable>;
+}
+
 /**
  * Runs a machine until it ends by itself or the signal fires; returns QEMU's exit code.
  * @throws MkimgError `kvm-broken` when the virtual CPU gives up, `qemu-failed` when QEMU does not start, `interrupted`.
  */
-export async function runVm(request: VmRequest, host: VmHost, signal: AbortSignal): Promise<number> {
+export async function runVm(
+  request: VmRequest,
+  host: VmHost,
+  { signal, attend }: RunOptions,
+): Promise<number> {
   const current: { vm?: Vm } = {};
   const broken = new AbortController();
   const onEvent = (event: QmpEvent): void => {
@@ -21,6 +33,7 @@ export async function runVm(request: VmRequest, host: VmHost, signal: AbortSigna
   broken.signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
+    await using _attending = signal.aborted ? undefined : await attend?.(vm);
     const { exitCode, stderr } = await vm.ended;
     if (signal.aborted) throw new MkimgError('interrupted', 'interrupted', { class: 'interrupted' });
     if (broken.signal.aborted) throw brokenKvm();

@@ -1,26 +1,29 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { Resources } from '../base/disposal.ts';
+import { given } from '../base/given.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
+import type { PortForward } from '../config/codecs/ports.ts';
 import type { LongRunning, ProgramEnd } from '../sandbox/long-running.ts';
 import { firstSocket, startLongRunning } from '../sandbox/long-running.ts';
-import type { MountedTree } from '../sandbox/overlay.ts';
-import { mountOverlay } from '../sandbox/overlay.ts';
 import type { Mount, SandboxSpec, ToolsRoot } from '../sandbox/types.ts';
-import type { Accelerator, VmConsole, VmDisk, VmFirmware, VmKernel, VmOptions } from './argv.ts';
+import type { Accelerator, VmDisk, VmDisplay, VmFirmware, VmKernel, VmNetwork, VmOptions } from './argv.ts';
 import { qemuArgv } from './argv.ts';
 import type { CompanionHost } from './companions.ts';
-import { startDirectoryServer, startTpm } from './companions.ts';
+import { startTpm } from './companions.ts';
 import type { Credential, CredentialPlan } from './credentials.ts';
-import { commandLineStrings, guestChannels, planCredentials } from './credentials.ts';
+import { commandLineStrings, guestChannels, planFitting } from './credentials.ts';
 import { machineDirectory } from './machine-directory.ts';
 import type { Machine } from './machines/machine.ts';
 import type { QmpEvent } from './qmp.ts';
 import { QmpClient } from './qmp.ts';
+import type { RequestedShare } from './shares.ts';
+import { shareTarget, startShares } from './shares.ts';
+import { vsockDevice } from './vsock.ts';
 
 /** A virtual machine to start. Paths are the host's; what the machine sees of the host is made from them. */
 export interface VmRequest {
@@ -39,11 +42,18 @@ export interface VmRequest {
   /** Served to the guest by virtiofs with the tag `root`; `discardWrites` needs the right to mount. */
   readonly rootDirectory?: { readonly path: HostPath; readonly discardWrites: boolean };
   readonly credentials: readonly Credential[];
-  /** `socket`: read it from {@link Vm.console}. */
-  readonly console: VmConsole['kind'];
+  readonly console: RequestedConsole;
+  /** Default `none`. */
+  readonly display?: VmDisplay;
   /** Names of virtio serial ports, opened in {@link Vm.ports}. */
   readonly ports: readonly string[];
-  readonly network: 'user' | 'none';
+  readonly network: VmNetwork;
+  /** Of the user network. */
+  readonly forwards?: readonly PortForward[];
+  /** Further directories for the guest, which has to mount them itself. */
+  readonly shares?: readonly RequestedShare[];
+  readonly vsockCid?: number;
+  readonly machineOptions?: readonly string[];
   readonly tpm: boolean;
   /** A directory that keeps what the TPM holds; without one that is lost with the machine. */
   readonly tpmState?: HostPath;
@@ -54,6 +64,9 @@ export interface VmRequest {
   /** Where relative names in the extra arguments begin. */
   readonly workingDirectory?: HostPath;
 }
+
+/** `socket`: read it from {@link Vm.console}; `monitor`: the same, and Ctrl-A leads to QEMU's monitor. */
+export type RequestedConsole = 'none' | 'socket' | 'monitor';
 
 /** A disk image of the host. */
 export interface RequestedDisk extends Omit<VmDisk, 'path' | 'format'> {
@@ -78,6 +91,8 @@ export interface Vm extends AsyncDisposable {
   /** In the order of the request. */
   readonly ports: readonly Socket[];
   readonly ended: Promise<ProgramEnd>;
+  /** What the machine and this process have in common: its path on the host, and inside the sandbox. */
+  readonly directory: { readonly outside: HostPath; readonly inside: string };
   /** QEMU and its arguments, as they are inside the sandbox. */
   readonly commandLine: readonly string[];
   /** Asks QEMU to end, and kills it when it does not within three seconds. */
@@ -116,8 +131,7 @@ export async function startVm(
       spec: vmSandbox(request, host.tools, run.path),
       tool: request.machine.program,
       argv,
-      sockets: 1 + (request.console === 'socket' ? 1 : 0) + request.ports.length,
-      terminal: request.console === 'terminal' ? 'full' : request.console === 'output' ? 'output' : 'none',
+      sockets: 1 + consoleSockets(request) + request.ports.length,
       events: host.events,
     }),
   );
@@ -131,39 +145,17 @@ export async function startVm(
   const owned = stack.move();
   return {
     qmp,
-    console: request.console === 'socket' ? rest[0] : undefined,
-    ports: request.console === 'socket' ? rest.slice(1) : rest,
+    console: consoleSockets(request) === 1 ? rest[0] : undefined,
+    ports: rest.slice(consoleSockets(request)),
     ended: program.ended,
+    directory: { outside: run.path, inside: runDirectory },
     commandLine: [request.machine.program, ...argv],
     stop: () => stopMachine(qmp, program),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }
 
-async function startShares(
-  { rootDirectory }: VmRequest,
-  host: CompanionHost,
-  stack: Resources,
-): Promise<VmOptions['sharedDirectories']> {
-  if (rootDirectory === undefined) return [];
-  const isPrivate = rootDirectory.discardWrites;
-  const path = isPrivate
-    ? stack.use(await mountThrowAway(rootDirectory.path, host.run)).path
-    : rootDirectory.path;
-  const server = stack.use(await startDirectoryServer(host, { name: 'root', path, isPrivate }));
-  return [{ tag: 'root', socket: server.socket }];
-}
-
-/** The tree with changes that are lost; they lie in the machine's directory. */
-async function mountThrowAway(tree: HostPath, run: HostPath): Promise<MountedTree> {
-  const place = (name: string): HostPath => hostPath(join(run, name));
-  const spec = { lowers: [tree], upper: place('upper'), work: place('work'), target: place('root') };
-  // The mode of the upper directory is that of the guest's root.
-  for (const path of [spec.upper, spec.work, spec.target]) await mkdir(path, { mode: 0o755 });
-  return mountOverlay(spec);
-}
-
-/** How what the host tells the guest gets there. @throws MkimgError see planCredentials() */
+/** How what the host tells the guest gets there. @throws MkimgError see planFitting() */
 export function planGuest(request: VmRequest): CredentialPlan {
   const { commandLine } = request;
   const byQemu = takesCommandLine(request);
@@ -171,7 +163,7 @@ export function planGuest(request: VmRequest): CredentialPlan {
     hasFirmware: request.firmware !== undefined,
     commandLine: byQemu ? commandLine : undefined,
   });
-  return planCredentials(request.credentials, channels, byQemu ? [] : commandLineStrings(commandLine));
+  return planFitting(request.credentials, channels, byQemu ? [] : commandLineStrings(commandLine));
 }
 
 function kernelCommandLine(request: VmRequest, plan: CredentialPlan): string {
@@ -205,7 +197,7 @@ async function greet(qmp: QmpClient, program: LongRunning, { machine, commandLin
     throw new MkimgError(
       'qemu-failed',
       `QEMU did not start (exit code ${exitCode}): ${stderr.at(-1) ?? 'it said nothing'}`,
-      { tail: stderr, hint: 'Check the arguments after `--` and QemuArgs=.', cause: error },
+      { tail: stderr, hint: startHint(stderr.at(-1) ?? ''), cause: error },
     );
   }
 }
@@ -217,6 +209,14 @@ async function greet(qmp: QmpClient, program: LongRunning, { machine, commandLin
 async function startWithCommandLine(qmp: QmpClient, commandLine: string): Promise<void> {
   await qmp.execute('qom-set', { path: '/machine', property: 'append', value: commandLine });
   await qmp.execute('x-exit-preconfig');
+}
+
+function startHint(reason: string): string {
+  if (reason.includes('host forwarding rule')) {
+    return 'Another program has this port of the host: take another in RuntimePorts=.';
+  }
+  if (reason.includes('guest cid')) return 'Another machine has this address: take another VSockCID=.';
+  return 'Check the arguments after `--` and QemuArgs=.';
 }
 
 async function stopMachine(qmp: QmpClient, program: LongRunning): Promise<void> {
@@ -243,7 +243,6 @@ interface CompanionSockets {
 
 /** The request as QEMU sees it. Pure. */
 export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: CompanionSockets): VmOptions {
-  const consoleSockets = request.console === 'socket' ? 1 : 0;
   const commandLineByControl = plan.commandLine.length > 0;
   const kernel: VmKernel | undefined = request.kernel && {
     path: '/images/kernel',
@@ -256,23 +255,34 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     accelerator: request.accelerator,
     cpus: request.cpus,
     memory: request.memory,
-    ...(request.maximumMemory === undefined ? {} : { maximumMemory: request.maximumMemory }),
-    ...(request.firmware === undefined ? {} : { firmware: request.firmware }),
-    ...(kernel === undefined ? {} : { kernel }),
+    ...given({ maximumMemory: request.maximumMemory, firmware: request.firmware, kernel }),
     commandLineByControl,
     disks: request.disks.map(vmDisk),
     console:
-      request.console === 'socket' ? { kind: 'socket', fd: firstSocket + 1 } : { kind: request.console },
+      request.console === 'none'
+        ? { kind: 'none' }
+        : { kind: 'socket', fd: firstSocket + 1, hasMonitor: request.console === 'monitor' },
+    display: request.display ?? 'none',
     controlFd: firstSocket,
-    ports: request.ports.map((name, index) => ({ name, fd: firstSocket + 1 + consoleSockets + index })),
+    ports: request.ports.map((name, index) => ({
+      name,
+      fd: firstSocket + 1 + consoleSockets(request) + index,
+    })),
     smbiosFiles: plan.smbios.map((_, index) => `${runDirectory}/smbios-${index}`),
     fwCfgFiles: plan.fwCfg.map(({ name }, index) => ({ name, path: `${runDirectory}/fw-cfg-${index}` })),
     network: request.network,
+    forwards: request.forwards ?? [],
     sharedDirectories: sockets.shares,
+    ...given({ vsockCid: request.vsockCid }),
+    machineOptions: request.machineOptions ?? [],
     ...(sockets.tpmSocket === undefined ? {} : { tpmSocket: sockets.tpmSocket }),
     endOnRestart: request.endOnRestart,
     extra: request.extraArguments,
   };
+}
+
+function consoleSockets({ console }: VmRequest): number {
+  return console === 'none' ? 0 : 1;
 }
 
 function vmDisk({ size, ...disk }: RequestedDisk): VmDisk {
@@ -329,24 +339,34 @@ export function vmSandbox(request: VmRequest, tools: ToolsRoot, run: HostPath): 
     ...(kernel === undefined ? [] : [readOnly(kernel.path, '/images/kernel')]),
     ...(kernel?.initrd === undefined ? [] : [readOnly(kernel.initrd, '/images/initrd')]),
   ];
-  const devices: Mount[] =
-    request.accelerator === 'kvm' ? [{ source: hostPath('/dev/kvm'), target: '/dev/kvm', mode: 'dev' }] : [];
+  const shares = (request.shares ?? [])
+    .filter(({ via }) => via === '9p')
+    .map(({ tag, path }): Mount => ({ source: path, target: shareTarget(tag), mode: 'rw' }));
   return {
     tools,
     mounts: [
       { source: run, target: runDirectory, mode: 'rw' },
       ...images,
-      ...devices,
+      ...shares,
+      ...hostDevices(request).map((path): Mount => ({ source: path, target: path, mode: 'dev' })),
       ...request.extraMounts,
     ],
-    network: request.network === 'user',
+    network: request.network !== 'none',
     // Temporary disks go where there is room, not into memory.
-    env: { TMPDIR: runDirectory, ...windowEnvironment(request.console) },
+    env: { TMPDIR: runDirectory, ...windowEnvironment(request.display) },
     // Data that the guest has flushed must be on the disk.
     suppressSync: false,
     suppressChown: false,
     ...(request.workingDirectory === undefined ? {} : { workingDirectory: request.workingDirectory }),
   };
+}
+
+function hostDevices({ accelerator, network, vsockCid }: VmRequest): HostPath[] {
+  return [
+    ...(accelerator === 'kvm' ? ['/dev/kvm'] : []),
+    ...(typeof network === 'string' ? [] : ['/dev/net/tun']),
+    ...(vsockCid === undefined ? [] : [vsockDevice]),
+  ].map(hostPath);
 }
 
 function readOnly(source: HostPath, target: string): Mount {
@@ -355,8 +375,8 @@ function readOnly(source: HostPath, target: string): Mount {
 
 const windowVariables = ['DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'XDG_RUNTIME_DIR'] as const;
 
-function windowEnvironment(console: VmConsole['kind']): Readonly<Record<string, string>> {
-  if (console !== 'window') return {};
+function windowEnvironment(display: VmDisplay | undefined): Readonly<Record<string, string>> {
+  if (display !== 'window') return {};
   return Object.fromEntries(
     windowVariables.flatMap((name) => {
       const value = process.env[name];

@@ -20,8 +20,6 @@ export interface LongRunningRequest {
   readonly argv: readonly string[];
   /** How many connected sockets the program inherits, as descriptors {@link firstSocket} and following. */
   readonly sockets: number;
-  /** `full`: standard input and output are this process's own; `output`: only standard output. Default `none`. */
-  readonly terminal?: 'none' | 'output' | 'full';
   readonly events: EventSink;
 }
 
@@ -51,16 +49,13 @@ export async function startLongRunning(request: LongRunningRequest): Promise<Lon
   const inputsFd = firstSocket + sockets;
   const wrapped = await wrapProgram(spec, [request.tool, ...request.argv], inputsFd);
   const [file, ...args] = wrapped.argv;
-  const terminal = request.terminal ?? 'none';
   // Loaded late: many verbs start no program, and it is most of what mkimg would load.
   const { execa } = await import('execa');
   const subprocess = execa(file, args, {
     env: {},
     extendEnv: false,
     stdio: [
-      terminal === 'full' ? 'inherit' : 'ignore',
-      terminal === 'none' ? 'ignore' : 'inherit',
-      'pipe',
+      ...(['ignore', 'ignore', 'pipe'] as const),
       // A pipe to a child is a pair of connected UNIX sockets (libuv), so these carry data both ways.
       ...Array.from({ length: sockets + wrapped.descriptors.length }, () => 'pipe' as const),
     ],

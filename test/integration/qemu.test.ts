@@ -169,10 +169,10 @@ describe('a machine', () => {
 
   it('runs to its end, and is interrupted on demand', async () => {
     const never = new AbortController().signal;
-    expect(await runVm(bareMachine(await disk('bye', 'power-off')), host, never)).toBe(0);
+    expect(await runVm(bareMachine(await disk('bye', 'power-off')), host, { signal: never })).toBe(0);
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 1000);
-    await expect(runVm(bareMachine(await disk('x', 'hang')), host, abort.signal)).rejects.toMatchObject({
+    await expect(runVm(bareMachine(await disk('x', 'hang')), host, abort)).rejects.toMatchObject({
       code: 'interrupted',
     });
   });

@@ -2,9 +2,10 @@ import { basename } from 'node:path';
 import { kernelArguments, trees } from '../codecs/collections.ts';
 import { credentials } from '../codecs/machine.ts';
 import { path } from '../codecs/paths.ts';
+import { portForwards } from '../codecs/ports.ts';
 import { boolean, enumeration, feature, size, text } from '../codecs/scalars.ts';
 import { constant, fromContext, optionalSetting, setting, unset } from '../setting.ts';
-import { laterNetworks, networks } from './values.ts';
+import { networks } from './values.ts';
 
 export const NSpawnSettings = optionalSetting({
   codec: path({ mustExist: true }),
@@ -48,10 +49,11 @@ export const RuntimeTrees = setting({
   codec: trees({ absolute: false }),
   fallback: constant([]),
   scope: 'main',
-  effect: 'later',
   flags: { long: 'runtime-tree' },
   summary: 'Directories of the host in the running image',
-  doc: `Items are \`SOURCE[:TARGET]\`; without a target they are below \`/root/src\`.`,
+  doc: `Items are \`SOURCE[:TARGET]\`; targets that do not begin with a slash are below \`/root/src\`. What the guest writes
+there is written on the host. Virtual machines get them by virtiofs, or by 9p where there is no virtiofsd; their systemd (254
+or later) mounts them.`,
 });
 
 export const RuntimeSize = optionalSetting({
@@ -63,20 +65,30 @@ export const RuntimeSize = optionalSetting({
 });
 
 export const RuntimeNetwork = setting({
-  codec: enumeration(networks, { later: laterNetworks }),
+  codec: enumeration(networks),
   fallback: constant('user'),
   scope: 'main',
   summary: 'Network of the virtual machine',
-  doc: '`user` reaches the outside through QEMU, `interface` through a network of its own with the host.',
+  doc: `\`user\` reaches the outside through QEMU, and is reached through RuntimePorts=. \`interface\` makes a network interface
+\`vt-NAME\` of the host for the machine, which needs root, and somebody who serves it: systemd-networkd does.`,
+});
+
+export const RuntimePorts = setting({
+  codec: portForwards,
+  fallback: constant([]),
+  scope: 'main',
+  flags: { long: 'runtime-port' },
+  summary: 'Ports of the host that lead into the virtual machine',
+  doc: `Items are \`HOST:GUEST\`, \`udp:HOST:GUEST\`, or one number for both: \`8080:80\` makes
+<http://127.0.0.1:8080> the machine's port 80. Only the host itself can reach them. With RuntimeNetwork=user. mkosi has no such setting.`,
 });
 
 export const RuntimeBuildSources = setting({
   codec: boolean,
   fallback: constant(false),
   scope: 'main',
-  effect: 'later',
   summary: 'Show the build sources in the running image',
-  doc: `BuildSources= and BuildDirectory= are below \`/work\`, as in build scripts.`,
+  doc: `BuildSources= and BuildDirectory= are below \`/work\`, as in build scripts, in the way of RuntimeTrees=.`,
 });
 
 export const BindUser = setting({
@@ -92,17 +104,16 @@ export const SshKey = optionalSetting({
   codec: path({ mustExist: true, secret: true }),
   fallback: unset,
   scope: 'main',
-  effect: 'later',
   implicit: [{ suffix: '.key', type: 'file', use: 'path' }],
   summary: 'Private key to log in with',
-  doc: `For \`ssh\`. Others must not be able to read it. By default \`mkimg.key\`.`,
+  doc: `For \`mkimg ssh\`. Others must not be able to read it. By default \`mkimg.key\`; without it each machine gets a key of
+its own.`,
 });
 
 export const SshCertificate = optionalSetting({
   codec: path({ mustExist: true }),
   fallback: unset,
   scope: 'main',
-  effect: 'later',
   implicit: [{ suffix: '.crt', type: 'file', use: 'path' }],
   summary: 'Certificate whose key may log in',
   doc: `An X.509 certificate; its public key is handed to the machine. By default \`mkimg.crt\`.`,
@@ -114,9 +125,9 @@ export const Machine = optionalSetting({
     isProjectless === true ? undefined : basename(directory),
   ),
   scope: 'main',
-  effect: 'later',
   summary: 'Name of the running machine',
-  doc: `By default the name of the project\'s directory.`,
+  doc: `How \`mkimg ssh\`, \`console\` and the like find it. By default the name of the project\'s directory. Where a machine of
+that name runs already, the next one gets a number.`,
 });
 
 export const ForwardJournal = optionalSetting({

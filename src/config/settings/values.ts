@@ -18,8 +18,7 @@ export const firmwares = ['auto', 'linux', 'uefi', 'uefi-secure-boot'] as const;
 export const laterFirmwares = ['linux-noinitrd'] as const;
 
 /** Networks of virtual machines. */
-export const networks = ['user', 'none'] as const;
-export const laterNetworks = ['interface'] as const;
+export const networks = ['user', 'interface', 'none'] as const;
 
 /** The values that have an effect, of settings that also know values without one. */
 export interface BuildableValues {
@@ -29,5 +28,4 @@ export interface BuildableValues {
   readonly Distribution: DistributionName;
   readonly Firmware: (typeof firmwares)[number];
   readonly Format: (typeof formats)[number];
-  readonly RuntimeNetwork: (typeof networks)[number];
 }

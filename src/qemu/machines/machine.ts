@@ -42,6 +42,8 @@ export interface Machine {
     readonly sharedDirectory: string;
     /** What a window shows and takes keys from. */
     readonly display: string;
+    /** The guest's end of the host's vsock(7). */
+    readonly vsock: string;
     readonly input: readonly string[];
     /** TPM 2.0 front end; absent where firmware and kernel know none. */
     readonly tpm?: string;

@@ -11,6 +11,7 @@ export const pciDevices = {
   sharedDirectory: 'vhost-user-fs-pci',
   display: 'virtio-gpu-pci',
   input: ['qemu-xhci', 'usb-kbd', 'usb-tablet'],
+  vsock: 'vhost-vsock-pci',
 } as const satisfies Machine['devices'];
 
 /** The device through which kernels tell of a panic where the platform has no way of its own. */

@@ -21,6 +21,7 @@ export const s390x: Machine = {
     sharedDirectory: 'vhost-user-fs-ccw',
     display: 'virtio-gpu-ccw',
     input: ['virtio-keyboard-ccw', 'virtio-tablet-ccw'],
+    vsock: 'vhost-vsock-ccw',
   },
   channels: { smbios: 'never', fwCfg: false, commandLine: 4096 },
   kvm: { hosts: ['s390x'], probe: false },

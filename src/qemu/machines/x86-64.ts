@@ -19,6 +19,7 @@ export const x86_64: Machine = {
     sharedDirectory: 'vhost-user-fs-pci',
     display: 'virtio-vga',
     input: ['qemu-xhci', 'usb-kbd', 'usb-tablet'],
+    vsock: 'vhost-vsock-pci',
     tpm: 'tpm-crb',
     panic: 'pvpanic-pci',
   },

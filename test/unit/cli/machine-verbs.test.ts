@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { ImageName } from '../../../src/base/brand.ts';
 import { hostPath } from '../../../src/base/brand.ts';
 import { ConfigurationError } from '../../../src/base/errors.ts';
-import { consoleOf } from '../../../src/cli/qemu.ts';
+import { consoleUse } from '../../../src/cli/qemu.ts';
+import { machineNameOf } from '../../../src/cli/running/names.ts';
+import { ScreenKeeper } from '../../../src/cli/terminal.ts';
 import { parseTimeout, reportText } from '../../../src/cli/test.ts';
 import type { ImageTestReport } from '../../../src/qemu/test-image.ts';
 
@@ -64,12 +67,42 @@ describe('--timeout', () => {
 
 describe('Console=', () => {
   it.each([
-    ['native', 'terminal'],
-    ['interactive', 'terminal'],
-    ['read-only', 'output'],
-    ['gui', 'window'],
-    ['headless', 'none'],
-  ] as const)('%s is the %s', (setting, kind) => {
-    expect(consoleOf(setting)).toBe(kind);
+    ['native', { console: 'monitor', display: 'none' }, { shows: true, types: true, hasEscape: false }],
+    ['interactive', { console: 'socket', display: 'none' }, { shows: true, types: true, hasEscape: true }],
+    ['read-only', { console: 'socket', display: 'none' }, { shows: true, types: false, hasEscape: false }],
+    ['gui', { console: 'socket', display: 'window' }, { shows: false, types: false, hasEscape: false }],
+    ['headless', { console: 'socket', display: 'none' }, { shows: false, types: false, hasEscape: false }],
+  ] as const)('%s', (setting, machine, terminal) => {
+    expect(consoleUse(setting)).toMatchObject({ ...machine, terminal });
+  });
+});
+
+describe('the name of a machine', () => {
+  it.each([
+    ['web', 'main', 'web'],
+    ['web', 'base', 'web-base'],
+    [undefined, 'main', 'mkimg'],
+    ['../a b/ü', 'main', 'a-b-'],
+    ['..', 'main', 'machine'],
+  ])('of %s and %s', (machine, image, name) => {
+    expect(machineNameOf(machine, image as ImageName)).toBe(name);
+  });
+});
+
+describe('a terminal after a guest', () => {
+  const after = (...shown: readonly string[]): string => {
+    const keeper = new ScreenKeeper();
+    for (const text of shown) keeper.watch(Buffer.from(text));
+    return keeper.sequences();
+  };
+
+  it('leaves the other screen only where the guest is still in it', () => {
+    expect(after('\u001b[?1049h editing')).toContain('\u001b[?1049l');
+    expect(after('\u001b[?1049h', '\u001b[?1049l')).not.toContain('1049');
+    expect(after('plain')).not.toContain('1049');
+  });
+
+  it('gets its cursor, its line wrap and its colours back', () => {
+    expect(after('')).toBe('\u001b[?7h\u001b[?25h\u001b[?1000l\u001b[?1006l\u001b[?2004l\u001b[0m');
   });
 });

@@ -5,6 +5,7 @@ import type { Codec, ParseContext } from '../../../src/config/codec.ts';
 import * as collections from '../../../src/config/codecs/collections.ts';
 import { machineId } from '../../../src/config/codecs/machine-id.ts';
 import { credentials, drives, vsockCid } from '../../../src/config/codecs/machine.ts';
+import { portForwards } from '../../../src/config/codecs/ports.ts';
 import { minimumVersion } from '../../../src/config/codecs/minimum-version.ts';
 import { absolutePath, imagePath, path, pathOr } from '../../../src/config/codecs/paths.ts';
 import * as scalars from '../../../src/config/codecs/scalars.ts';
@@ -151,6 +152,11 @@ describe('showing a value and reading it again gives the same value', () => {
 
   it('for what describes a virtual machine', () => {
     roundTrips(credentials, fc.array(fc.record({ name, value: fc.string() })));
+    const port = fc.integer({ min: 1, max: 65_535 });
+    roundTrips(
+      portForwards,
+      fc.array(fc.record({ protocol: fc.constantFrom('tcp', 'udp'), host: port, guest: port })),
+    );
     roundTrips(
       drives,
       fc.array(
@@ -403,6 +409,15 @@ describe('what may be written', () => {
     expect(parse(credentials, 'a.sh')).toEqual([{ name: 'a.sh', file: '/project/a.sh' }]);
     expect(faults(credentials, 'nothing')).toEqual(['nothing does not exist']);
     expect(credentials.redact?.([{ name: 'a', value: '1' }])).toEqual([{ name: 'a', value: '***' }]);
+  });
+
+  it('reads ports', () => {
+    expect(parse(portForwards, '8080:80 udp:53:5353, tcp:22')).toEqual([
+      { protocol: 'tcp', host: 8080, guest: 80 },
+      { protocol: 'udp', host: 53, guest: 5353 },
+      { protocol: 'tcp', host: 22, guest: 22 },
+    ]);
+    expect(faults(portForwards, '0:80 80:65536 icmp:1:2 a:b 1:2:3 :80').length).toBe(6);
   });
 
   it('reads drives', () => {

@@ -11,11 +11,14 @@ const bare: VmOptions = {
   commandLineByControl: false,
   disks: [],
   console: { kind: 'none' },
+  display: 'none',
   controlFd: 3,
   ports: [],
   smbiosFiles: [],
   fwCfgFiles: [],
   network: 'none',
+  forwards: [],
+  machineOptions: [],
   sharedDirectories: [],
   endOnRestart: false,
   extra: [],
@@ -53,7 +56,7 @@ describe('qemuArgv', () => {
       memory: 2 ** 30,
       firmware: { code: '/fw/CODE.fd', variables: '/fw/VARS.fd', secureBoot: false },
       disks: [{ ...disk, discardWrites: true, bootIndex: 1 }],
-      console: { kind: 'socket', fd: 4 },
+      console: { kind: 'socket', fd: 4, hasMonitor: false },
       ports: [{ name: 'mkimg.0', fd: 5 }],
       smbiosFiles: ['/run/mkimg/smbios-0'],
       fwCfgFiles: [{ name: 'opt/io.systemd.credentials/x', path: '/run/mkimg/fw-cfg-0' }],
@@ -95,17 +98,53 @@ describe('qemuArgv', () => {
     );
   });
 
-  it('puts the terminal and the monitor on one line, and leaves Ctrl-C to the guest', () => {
-    const argv = qemuArgv(x86_64, { ...bare, console: { kind: 'terminal' } });
-    expect(valuesOf(argv, '-chardev')).toContain('stdio,id=console,mux=on,signal=off');
+  it('puts the console and the monitor on one socket, where that is wished for', () => {
+    const console = { kind: 'socket', fd: 4, hasMonitor: true } as const;
+    const argv = qemuArgv(x86_64, { ...bare, console });
+    expect(valuesOf(argv, '-chardev')).toContain('socket,id=console,fd=4,mux=on');
     expect(valuesOf(argv, '-mon')).toContain('chardev=console,mode=readline');
   });
 
-  it('opens no display unless a window is asked for', () => {
-    const displays = (['terminal', 'output', 'none', 'window'] as const).map((kind) =>
-      valuesOf(qemuArgv(x86_64, { ...bare, console: { kind } }), '-display'),
+  it('opens a window only where one is asked for, and has a screen without one', () => {
+    const argvs = (['none', 'hidden', 'window'] as const).map((display) =>
+      qemuArgv(x86_64, { ...bare, display }),
     );
-    expect(displays).toEqual([['none'], ['none'], ['none'], ['gtk']]);
+    expect(argvs.map((argv) => valuesOf(argv, '-display'))).toEqual([['none'], ['none'], ['gtk']]);
+    expect(argvs.map((argv) => valuesOf(argv, '-device').includes('virtio-vga'))).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  it('opens ports of the loopback address alone', () => {
+    const forwards = [
+      { protocol: 'tcp', host: 8080, guest: 80 },
+      { protocol: 'udp', host: 5353, guest: 53 },
+    ] as const;
+    expect(valuesOf(qemuArgv(x86_64, { ...bare, network: 'user', forwards }), '-netdev')).toEqual([
+      'user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:5353-:53',
+    ]);
+  });
+
+  it('takes an interface of the host, a vsock address and options of the machine', () => {
+    const argv = qemuArgv(x86_64, {
+      ...bare,
+      network: { interface: 'vt-web' },
+      vsockCid: 7,
+      machineOptions: ['cxl=on'],
+    });
+    expect(valuesOf(argv, '-netdev')).toEqual(['tap,id=net0,ifname=vt-web,script=no,downscript=no']);
+    expect(valuesOf(argv, '-device')).toContain('vhost-vsock-pci,guest-cid=7');
+    expect(valuesOf(argv, '-machine')).toEqual(['q35,cxl=on']);
+  });
+
+  it('serves directories itself where nobody else does, and then needs no shared memory', () => {
+    const argv = qemuArgv(x86_64, { ...bare, sharedDirectories: [{ tag: 'mkimg0', path: '/shares/a,b' }] });
+    expect(valuesOf(argv, '-virtfs')).toEqual([
+      'local,path=/shares/a,,b,id=share0,mount_tag=mkimg0,security_model=none,multidevs=remap',
+    ]);
+    expect(argv).not.toContain('-object');
   });
 
   it('locks the variables of firmware with Secure Boot', () => {

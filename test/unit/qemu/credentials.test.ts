@@ -7,6 +7,7 @@ import {
   fwCfgNameLimit,
   guestChannels,
   planCredentials,
+  planFitting,
   smbiosLimit,
   textCredential,
 } from '../../../src/qemu/credentials.ts';
@@ -121,6 +122,26 @@ describe('guests without SMBIOS', () => {
     expect(channelsOf('never', false).commandLine).toBe(0);
     expect(channelsOf('never', false, ['quiet', 'ro']).commandLine).toBe(100 - 1 - 'quiet ro'.length);
     expect(channelsOf('never', false, ['x'.repeat(200)]).commandLine).toBe(0);
+  });
+});
+
+describe('planFitting', () => {
+  const needed = textCredential('needed', 'x');
+  const optional = ['first', 'second'].map((name) => ({ ...big(name, 60), isOptional: true as const }));
+  const names = (commandLine: number): readonly string[] =>
+    planFitting([needed, ...optional], { smbios: false, fwCfg: false, commandLine }).commandLine.map(
+      (word) => word.split(/[=:]/)[1] ?? '',
+    );
+
+  it('leaves out what the guest can do without, the last first, where there is no room', () => {
+    expect(names(1000)).toEqual(['needed', 'first', 'second']);
+    expect(names(260)).toEqual(['needed', 'first']);
+    expect(names(100)).toEqual(['needed']);
+    expect(() => names(10)).toThrow(/do not fit/);
+  });
+
+  it('says nothing where there is no way at all and nothing is needed', () => {
+    expect(planFitting(optional, { smbios: false, fwCfg: false, commandLine: 0 }).commandLine).toEqual([]);
   });
 });
 

@@ -117,7 +117,7 @@ describe('the kernel command line', () => {
 
   it('tells the guest about the terminal, and opens a rescue shell for somebody who sits there', async () => {
     const terminal = { type: 'xterm-256color', columns: 132, rows: 50 };
-    expect(commandLine(await inputs({ terminal, unattended: false, console: 'terminal' }))).toEqual([
+    expect(commandLine(await inputs({ terminal, unattended: false }))).toEqual([
       'quiet',
       'console=ttyS0',
       'systemd.tty.term.ttyS0=xterm-256color',
@@ -127,8 +127,11 @@ describe('the kernel command line', () => {
     ]);
   });
 
-  it('leaves the console to the screen in a window', async () => {
-    expect(commandLine(await inputs({ console: 'window' }))).not.toContain('console=ttyS0');
+  it('writes to the screen as well where there is one, and takes a window for the first console', async () => {
+    const consoles = async (display: 'hidden' | 'window'): Promise<readonly string[]> =>
+      commandLine(await inputs({ display })).filter((word) => word.startsWith('console='));
+    expect(await consoles('hidden')).toEqual(['console=tty0', 'console=ttyS0']);
+    expect(await consoles('window')).toEqual(['console=ttyS0', 'console=tty0']);
   });
 });
 

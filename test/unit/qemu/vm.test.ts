@@ -37,7 +37,7 @@ describe('vmOptions', () => {
     const options = vmOptions(request, noCredentials, { shares: [] });
     expect([options.controlFd, options.console, options.ports]).toEqual([
       3,
-      { kind: 'socket', fd: 4 },
+      { kind: 'socket', fd: 4, hasMonitor: false },
       [
         { name: 'mkimg.0', fd: 5 },
         { name: 'mkimg.1', fd: 6 },
@@ -45,6 +45,11 @@ describe('vmOptions', () => {
     ]);
     const silent = vmOptions({ ...request, console: 'none' }, noCredentials, { shares: [] });
     expect(silent.ports[0]).toEqual({ name: 'mkimg.0', fd: 4 });
+    const monitored = vmOptions({ ...request, console: 'monitor' }, noCredentials, { shares: [] });
+    expect([monitored.console, monitored.ports[0]?.fd]).toEqual([
+      { kind: 'socket', fd: 4, hasMonitor: true },
+      5,
+    ]);
   });
 
   it('hides the names of images behind their ids', () => {
@@ -129,6 +134,20 @@ describe('vmSandbox', () => {
     const kvm = { source: '/dev/kvm', target: '/dev/kvm', mode: 'dev' };
     expect(vmSandbox({ ...request, accelerator: 'kvm' }, tools, run).mounts).toContainEqual(kvm);
     expect(vmSandbox(request, tools, run).mounts).not.toContainEqual(kvm);
+  });
+
+  it('shows the directories that QEMU serves, and the devices that the machine uses', () => {
+    const shares = [
+      { tag: 'mkimg0', path: hostPath('/src'), via: '9p' },
+      { tag: 'mkimg1', path: hostPath('/other'), via: 'virtiofs' },
+    ] as const;
+    const network = { interface: 'vt-web' };
+    const { mounts } = vmSandbox({ ...request, shares, network, vsockCid: 3 }, tools, run);
+    expect(mounts.slice(3)).toEqual([
+      { source: '/src', target: '/shares/mkimg0', mode: 'rw' },
+      { source: '/dev/net/tun', target: '/dev/net/tun', mode: 'dev' },
+      { source: '/dev/vhost-vsock', target: '/dev/vhost-vsock', mode: 'dev' },
+    ]);
   });
 
   it('has no network where the machine has none', () => {
