@@ -4,6 +4,7 @@ import { cacheVerb } from './cache.ts';
 import { catConfigVerb } from './cat-config.ts';
 import { cleanVerb } from './clean.ts';
 import { completionVerb } from './completion.ts';
+import { doctorVerb } from './doctor.ts';
 import { documentationVerb } from './documentation.ts';
 import { explainVerb } from './explain.ts';
 import { helpVerb } from './help.ts';
@@ -40,6 +41,7 @@ export const verbs: readonly Verb[] = [
   inspectVerb,
   initVerb,
   toolsVerb,
+  doctorVerb,
   helpVerb(() => verbs),
   documentationVerb(() => verbs),
   schemaVerb,

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import type { TemporaryDirectory } from '../../src/base/temporary.ts';
+import { plainConsoleText } from '../../src/qemu/console.ts';
 import { findMachine } from '../../src/qemu/running/registry.ts';
 import { mkimg, mkimgProgram, startMkimg, until } from '../helpers/cli.ts';
 import { project } from '../helpers/project.ts';
@@ -111,8 +112,8 @@ describe('mkimg qemu on a terminal', () => {
     // What was shown before he came.
     await until(() => second.shown().includes(prompt));
     second.press('no-such-program\r');
-    const complaint = "'no-such-program' is not recognized";
-    await until(() => [first, second].every((it) => it.shown().includes(complaint)));
+    const complaint = 'is not recognized as an internal';
+    await until(() => [first, second].every((it) => plainConsoleText(it.shown()).includes(complaint)));
     second.press('\u001d\u001d\u001d');
     await second.ended;
     expect(second.shown()).toContain('exit:0');
