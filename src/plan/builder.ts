@@ -43,6 +43,7 @@ const outputTypes = {
   'extract-kernels': 'files',
   'build-uki': 'files',
   'make-file-system': 'file',
+  'build-grub': 'files',
   'build-disk': 'file',
   'pick-newest': 'file',
   compress: 'file',

@@ -5,6 +5,7 @@ import { digestJson } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
 import { buildable } from '../config/buildable.ts';
 import type { BuildableConfig, ImageConfig, ResolvedImage } from '../config/project.ts';
+import { hasUefi } from '../distro/architectures/index.ts';
 import type { RepositorySet } from '../distro/repositories.ts';
 import type { ImagePlanner } from './builder.ts';
 import type { MadeOutput, OtherImages } from './crossing.ts';
@@ -53,7 +54,12 @@ export interface PlannedImage extends ImagePlanner {
   /** Something after package installation could bring modules. */
   readonly mayChangeModules: boolean;
   readonly bootable: boolean;
+  /** systemd-boot goes into the image. */
   readonly bootLoader: boolean;
+  /** Firmware of the architecture can be UEFI. */
+  readonly hasUefi: boolean;
+  /** What starts a disk image on machines without UEFI. */
+  readonly platformLoader: PlatformLoader | undefined;
   readonly wantsManifest: boolean;
   readonly cleansMetadata: boolean;
   /** UUID from which the ids of partitions and file systems derive. */
@@ -102,7 +108,13 @@ export function describeImage(
     mayChangeModules:
       config.ExtraTrees.length + config.BuildScripts.length + config.PostInstallationScripts.length > 0,
     bootable,
-    bootLoader: bootable && config.Format === 'disk' && config.Bootloader === 'systemd-boot',
+    bootLoader:
+      bootable &&
+      config.Format === 'disk' &&
+      config.Bootloader === 'systemd-boot' &&
+      hasUefi(config.Architecture),
+    hasUefi: hasUefi(config.Architecture),
+    platformLoader: bootable ? platformLoader(config) : undefined,
     wantsManifest: config.ManifestFormat.includes('json'),
     cleansMetadata: cleansMetadata(config),
     seed: seedOf(config, facts),
@@ -154,6 +166,23 @@ function isBootable(config: BuildableConfig, hasKernel: boolean): boolean {
   if (config.MakeInitrd) return false;
   const bootFormat = config.Format === 'disk' || config.Format === 'uki';
   return config.Bootable === 'auto' ? hasKernel && bootFormat : config.Bootable;
+}
+
+type PlatformLoader = NonNullable<StepInputs['build-disk']['platformBoot']>['loader'];
+
+/** Architectures without UEFI have one way to boot each; PCs have both where BiosBootloader= asks for it. */
+function platformLoader(config: BuildableConfig): PlatformLoader | undefined {
+  switch (config.Architecture) {
+    case 's390x':
+      return config.Bootloader === 'none' ? undefined : 'zipl';
+    case 'ppc64-le':
+      return config.Bootloader === 'none' ? undefined : 'grub-ieee1275';
+    case 'x86':
+    case 'x86-64':
+      return config.BiosBootloader === 'grub' ? 'grub-pc' : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** `auto` keeps the package manager's records where it is in the image, and in plain trees (mkosi's rule). */

@@ -5,7 +5,7 @@ import { excerptOf } from './excerpts.ts';
 import type { HostInput, PlannedOutput, Ref } from './step.ts';
 import { scriptSettings } from './scripts.ts';
 import type { PlannedTree } from './tree.ts';
-import type { Compression } from './vocabulary.ts';
+import type { Compression, StepInputs } from './vocabulary.ts';
 
 /** Name of an image's files without an extension: Output=, else ImageId=, else the image's name; then the version. */
 export function outputBase(config: Pick<BuildableConfig, 'Output'>): string {
@@ -153,27 +153,58 @@ function diskOutputs(
   tree: PlannedTree,
   initrds: PlannedInitrds,
 ): readonly PlannedOutput[] {
-  if (!image.bootable) return [compressed(image, planDisk(image, tree, undefined), '.raw')];
+  if (!image.bootable) return [compressed(image, planDisk(image, tree, {}), '.raw')];
   const boot = planBootFiles(image, tree, initrds);
-  const ukis = planUkis(image, tree, boot.initrds);
-  const disk = compressed(image, planDisk(image, tree, ukis), '.raw');
-  const split = image.config.SplitArtifacts.includes('uki')
-    ? [
-        named(
-          image,
-          image.add(
-            'pick-newest',
-            { files: ukis, suffix: '.efi' },
-            { label: 'pick the newest kernel', variant: 'uki' },
+  const ukis = image.hasUefi ? planUkis(image, tree, boot.initrds) : undefined;
+  const platformBoot = planPlatformBoot(image, tree, boot);
+  const disk = compressed(
+    image,
+    planDisk(image, tree, {
+      ...(ukis === undefined ? {} : { ukis }),
+      ...(platformBoot === undefined ? {} : { platformBoot }),
+    }),
+    '.raw',
+  );
+  const split =
+    ukis !== undefined && image.config.SplitArtifacts.includes('uki')
+      ? [
+          named(
+            image,
+            image.add(
+              'pick-newest',
+              { files: ukis, suffix: '.efi' },
+              { label: 'pick the newest kernel', variant: 'uki' },
+            ),
+            '.efi',
           ),
-          '.efi',
-        ),
-      ]
-    : [];
+        ]
+      : [];
   return [disk, ...split, ...splitBootFiles(image, boot)];
 }
 
-function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | undefined): Ref<'file'> {
+/** What machines without UEFI start. */
+function planPlatformBoot(
+  image: PlannedImage,
+  tree: PlannedTree,
+  { kernels, initrds }: BootFiles,
+): StepInputs['build-disk']['platformBoot'] {
+  const { platformLoader: loader } = image;
+  if (loader === undefined) return undefined;
+  const boot = { loader, kernels, initrds, commandLine: image.config.KernelCommandLine };
+  if (loader === 'zipl') return boot;
+  const grub = image.add(
+    'build-grub',
+    { tree: tree.root, platform: loader === 'grub-pc' ? 'i386-pc' : 'powerpc-ieee1275' },
+    { label: 'build GRUB', ...image.originOption('BiosBootloader') },
+  );
+  return { ...boot, grub };
+}
+
+function planDisk(
+  image: PlannedImage,
+  tree: PlannedTree,
+  boot: Pick<StepInputs['build-disk'], 'ukis' | 'platformBoot'>,
+): Ref<'file'> {
   const { config } = image;
   const rootFileSystem =
     config.RepartDirectories.length > 0 ? {} : { rootFileSystem: planRootFileSystem(image, tree) };
@@ -182,7 +213,7 @@ function planDisk(image: PlannedImage, tree: PlannedTree, ukis: Ref<'files'> | u
     {
       tree: tree.root,
       ...rootFileSystem,
-      ...(ukis === undefined ? {} : { ukis }),
+      ...boot,
       definitions: config.RepartDirectories.map((path) => ({ $host: path })),
       architecture: config.Architecture,
       seed: image.seed,

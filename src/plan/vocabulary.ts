@@ -264,6 +264,16 @@ export interface StepInputs {
     readonly rootFileSystem?: Ref<'file'>;
     /** Unified kernel images for the ESP; absent for images that do not boot. */
     readonly ukis?: Ref<'files'>;
+    /** What machines without UEFI start; beside `ukis` for those that can have both. */
+    readonly platformBoot?: {
+      /** GRUB for PC BIOS or for Open Firmware; the boot map of a mainframe. */
+      readonly loader: 'grub-pc' | 'grub-ieee1275' | 'zipl';
+      readonly kernels: Ref<'files'>;
+      readonly initrds: Ref<'files'>;
+      readonly commandLine: readonly string[];
+      /** What build-grub made. */
+      readonly grub?: Ref<'files'>;
+    };
     /** Directories of user's definitions; empty for the built-in layout. */
     readonly definitions: readonly HostInput[];
     readonly architecture: ArchitectureName;
@@ -273,6 +283,11 @@ export interface StepInputs {
     /** systemd-boot is in the tree and goes to the ESP; false: the first UKI becomes EFI/BOOT/BOOT*.EFI. */
     readonly bootLoader: boolean;
   };
+  /**
+   * GRUB's core image out of the files of its package in the tree, else of the tools. Output: `files`, core.img and for PC
+   * BIOS boot.img.
+   */
+  'build-grub': { readonly tree: Ref<'tree'>; readonly platform: 'i386-pc' | 'powerpc-ieee1275' };
   /** Picks the newest kernel's file out of `files`. Output: `file`. */
   'pick-newest': { readonly files: Ref<'files'>; readonly suffix: string };
   compress: { readonly file: Ref<'file'>; readonly compression: Compression };

@@ -73,6 +73,7 @@ export const toolTable: ReadonlyMap<string, ToolRow> = new Map([
   ...rows('gpg', ['gpg']),
   ...rows('gpgv', ['gpgv']),
   ...rows('grep', ['grep']),
+  ...rows('grub-common', ['grub-mkimage']),
   ...rows('gzip', ['gzip']),
   ...rows('iproute2', ['ip'], { versionArgv: ['-V'] }),
   ...rows('kmod', ['depmod', 'kmod', 'modinfo'], { versionPattern: kmodVersion }),

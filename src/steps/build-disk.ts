@@ -6,12 +6,16 @@ import type { Json } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 import { openSource } from '../formats/bytes.ts';
 import { isUndersizedFat32 } from '../formats/fat.ts';
+import { partitionTypeName } from '../formats/gpt-types.ts';
 import type { Opened } from '../plan/step.ts';
 import type { StepInputs } from '../plan/vocabulary.ts';
 import { collectBootFiles } from './disk/boot-files.ts';
 import { buildByDefinitions } from './disk/by-definitions.ts';
 import { buildInPlace } from './disk/in-place.ts';
+import type { PlatformBoot } from './disk/platform-boot.ts';
+import { platformBoot, rootArguments } from './disk/platform-boot.ts';
 import type { RepartPartition } from './disk/repart.ts';
+import { entryToken } from './entry-token.ts';
 import type { BuildContext, FileStep } from './implementation.ts';
 
 /**
@@ -33,9 +37,11 @@ export const buildDisk: FileStep<'build-disk'> = {
   ],
   async run(inputs, target, context) {
     const image = hostPath(join(context.work, 'disk.raw'));
-    const partitions = await buildImage(inputs, image, context);
+    const platform = await platformOf(inputs, context);
+    const partitions = await buildImage(inputs, { image, platform }, context);
     checkFirmwareCanRead(image, partitions);
     warnWithoutEsp(inputs, partitions, context);
+    if (platform !== undefined) await writePlatform({ inputs, image, partitions, platform }, context);
     await rename(image, target);
     return describe(partitions, inputs.sectorSize);
   },
@@ -43,9 +49,53 @@ export const buildDisk: FileStep<'build-disk'> = {
 
 type DiskInputs = Opened<StepInputs['build-disk']>;
 
+async function platformOf(
+  { platformBoot: platform, tree, sectorSize }: DiskInputs,
+  { work }: BuildContext,
+): Promise<PlatformBoot | undefined> {
+  if (platform === undefined) return undefined;
+  if (sectorSize !== 512) {
+    throw new MkimgError(
+      'sector-size',
+      `Only UEFI firmware starts disks with sectors of ${sectorSize} bytes.`,
+      {
+        hint: 'Leave out SectorSize=.',
+      },
+    );
+  }
+  return platformBoot(platform, { work, token: await entryToken(tree.root) });
+}
+
+interface PlatformWriting {
+  readonly inputs: DiskInputs;
+  readonly image: HostPath;
+  readonly partitions: readonly RepartPartition[];
+  readonly platform: PlatformBoot;
+}
+
+async function writePlatform(
+  { inputs, image, partitions, platform }: PlatformWriting,
+  { events }: BuildContext,
+): Promise<void> {
+  const { type: wanted } = platform.partition;
+  const type = partitionTypeName(wanted) ?? wanted;
+  const partition = partitions.find((candidate) => candidate.type === type);
+  if (partition === undefined) {
+    events.emit({
+      type: 'note',
+      level: 'warning',
+      code: 'no-boot-partition',
+      message: `The partition definitions have no ${type} partition: the disk image will not boot by itself.`,
+      hint: `Add a definition with Type=${wanted} and SizeMinBytes=${platform.partition.bytes}, or set Bootable=no.`,
+    });
+    return;
+  }
+  await platform.write(image, partition, rootArguments(partitions, inputs.platformBoot?.commandLine ?? []));
+}
+
 async function buildImage(
   inputs: DiskInputs,
-  image: HostPath,
+  { image, platform }: Pick<PlatformWriting, 'image'> & { readonly platform: PlatformBoot | undefined },
   context: BuildContext,
 ): Promise<readonly RepartPartition[]> {
   const { tree, ukis, architecture, bootLoader } = inputs;
@@ -53,7 +103,7 @@ async function buildImage(
     ukis === undefined
       ? undefined
       : await collectBootFiles({ root: tree.root, ukis, architecture, bootLoader });
-  const request = { inputs, image, bootFiles };
+  const request = { inputs, image, bootFiles, platform };
   const { rootFileSystem } = inputs;
   return rootFileSystem === undefined
     ? buildByDefinitions(request, context)

@@ -2,6 +2,7 @@ import type { StepKind } from '../plan/step.ts';
 import { aptSources } from './apt-sources.ts';
 import { autologin } from './autologin.ts';
 import { buildDisk } from './build-disk.ts';
+import { buildGrub } from './build-grub.ts';
 import { buildUki } from './build-uki.ts';
 import { addDlopens } from './add-dlopens.ts';
 import { checkDlopens } from './check-dlopens.ts';
@@ -80,6 +81,7 @@ export const catalogue = {
   'extract-kernels': extractKernels,
   'build-uki': buildUki,
   'make-file-system': makeFileSystem,
+  'build-grub': buildGrub,
   'build-disk': buildDisk,
   'pick-newest': pickNewest,
   compress,

@@ -37,9 +37,9 @@ export const BiosBootloader = setting({
   codec: enumeration(['none', 'grub']),
   fallback: constant('none'),
   scope: 'local',
-  effect: 'later',
   summary: 'What starts the image on machines with a BIOS',
-  doc: `\`grub\` installs GRUB for PC BIOS beside what boots with UEFI.`,
+  doc: `\`grub\` installs GRUB for PC BIOS beside what boots with UEFI. It needs GRUB's files (Debian: \`grub-pc-bin\`) in the
+image; see [Architectures](architectures.md).`,
 });
 
 export const ShimBootloader = setting({

@@ -42,8 +42,10 @@ export async function buildByDefinitions(
 }
 
 async function bootMounts(request: DiskRequest, context: BuildContext): Promise<readonly Mount[]> {
-  const { inputs, bootFiles } = request;
-  if (bootFiles === undefined) return [];
+  const { inputs, platform } = request;
+  // Where the root will be is not known yet.
+  const bootFiles = [...(request.bootFiles ?? []), ...((await platform?.files([])) ?? [])];
+  if (bootFiles.length === 0) return [];
   const into = hostPath(join(context.work, 'boot-stage'));
   const stage = await stageBootFiles(bootFiles, into, inputs.epoch);
   const tree = treeAt(inputs.tree.root);

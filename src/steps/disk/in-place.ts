@@ -1,6 +1,7 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
 import { allOf } from '../../base/concurrency.ts';
 import type { Opened } from '../../plan/step.ts';
 import type { StepInputs } from '../../plan/vocabulary.ts';
@@ -10,7 +11,9 @@ import { buildroot } from '../script-environment.ts';
 import type { BootFile } from './esp.ts';
 import { espContent } from './esp.ts';
 import { fatEnvironment, mcopyArgv, mkfsFatArgv, mmdArgv } from './file-systems.ts';
-import type { RepartPartition } from './repart.ts';
+import type { PlatformBoot } from './platform-boot.ts';
+import { rootArguments } from './platform-boot.ts';
+import type { BootPartition, RepartPartition } from './repart.ts';
 import { builtInDefinitions, parseRepartOutput, repartArgv, reproducibleEnvironment } from './repart.ts';
 import { seededUuid } from './seed.ts';
 import { espPartitionBytes } from './size.ts';
@@ -20,13 +23,14 @@ export interface DiskRequest {
   readonly inputs: Opened<StepInputs['build-disk']>;
   /** Where the image is made: directly below the step's work directory. */
   readonly image: HostPath;
-  /** Files for the ESP; absent for images that do not boot. */
+  /** What UEFI firmware starts; absent for images without it. */
   readonly bootFiles: readonly BootFile[] | undefined;
+  /** What other machines start. */
+  readonly platform: PlatformBoot | undefined;
 }
 
 /** The step's work directory inside the sandbox. */
 export const workInside = '/work';
-const ukisInside = '/ukis';
 
 /**
  * Makes the built-in layout: systemd-repart writes an empty partition table, the root file system is copied to its place and
@@ -37,31 +41,48 @@ export async function buildInPlace(
   rootFileSystem: HostPath,
   context: BuildContext,
 ): Promise<readonly RepartPartition[]> {
-  const { inputs, bootFiles } = request;
+  const { inputs } = request;
   const { size: rootBytes } = await stat(rootFileSystem);
   const partitions = await layOut(request, rootBytes, context);
   const root = partitions.find(({ type }) => type === `root-${inputs.architecture}`);
-  const esp = partitions.find(({ type }) => type === 'esp');
+  const boot = partitions.find(({ type }) => type === 'esp' || type === 'xbootldr');
   if (root?.size !== rootBytes) throw new Error('internal: systemd-repart made another root partition');
   const jobs = [() => copyRoot({ request, partition: root, rootFileSystem }, context)];
-  if (esp !== undefined && bootFiles !== undefined) {
-    jobs.push(() => fillEsp({ request, partition: esp, files: bootFiles }, context));
+  if (boot !== undefined) {
+    const files = await bootFilesOf(request, partitions);
+    jobs.push(() => fillFat({ request, partition: boot, files }, context));
   }
   // They write to different parts of one file.
   await allOf(jobs);
   return partitions;
 }
 
+/** Everything for the file system that firmware and boot loaders read. */
+async function bootFilesOf(
+  { inputs, bootFiles = [], platform }: DiskRequest,
+  partitions: readonly RepartPartition[],
+): Promise<readonly BootFile[]> {
+  const root = rootArguments(partitions, inputs.platformBoot?.commandLine ?? []);
+  return [...bootFiles, ...((await platform?.files(root)) ?? [])];
+}
+
+/** The partitions for booting, in the order of the disk. */
+function bootPartitions({ bootFiles, platform }: DiskRequest): readonly BootPartition[] {
+  const fileBytes = [...(bootFiles ?? []).map(({ bytes }) => bytes), ...(platform?.fileBytes ?? [])];
+  const type = bootFiles === undefined ? 'xbootldr' : 'esp';
+  const own = platform === undefined ? [] : [platform.partition];
+  return fileBytes.length === 0 ? own : [{ type, bytes: espPartitionBytes(fileBytes) }, ...own];
+}
+
 async function layOut(
-  { inputs, image, bootFiles }: DiskRequest,
+  request: DiskRequest,
   rootBytes: number,
   context: BuildContext,
 ): Promise<readonly RepartPartition[]> {
+  const { inputs, image } = request;
   const definitions = join(context.work, 'definitions');
   await mkdir(definitions);
-  const esp =
-    bootFiles === undefined ? {} : { espBytes: espPartitionBytes(bootFiles.map(({ bytes }) => bytes)) };
-  for (const { name, text } of builtInDefinitions({ ...esp, rootBytes })) {
+  for (const { name, text } of builtInDefinitions({ boot: bootPartitions(request), rootBytes })) {
     await writeFile(join(definitions, name), text);
   }
   const { stdout } = await context.sandbox.run({
@@ -107,45 +128,52 @@ async function copyRoot(
   });
 }
 
-interface EspFilling {
+interface FatFilling {
   readonly request: DiskRequest;
   readonly partition: RepartPartition;
   readonly files: readonly BootFile[];
 }
 
-async function fillEsp({ request, partition, files }: EspFilling, context: BuildContext): Promise<void> {
-  const { tree, ukis, seed, sectorSize, epoch } = request.inputs;
+async function fillFat({ request, partition, files }: FatFilling, context: BuildContext): Promise<void> {
+  const { tree, seed, sectorSize, epoch } = request.inputs;
   const { offset, size } = partition;
   const image = join(workInside, basename(request.image));
   const content = espContent(files);
+  const places = sourcePlaces(request.inputs);
   const mounts: Mount[] = [
     { source: context.work, target: workInside, mode: 'rw' },
     { source: tree.root, target: buildroot, mode: 'ro' },
-    ...(ukis === undefined ? [] : [{ source: ukis.directory, target: ukisInside, mode: 'ro' } as const]),
+    ...[...places].map(([source, target]): Mount => ({ source, target, mode: 'ro' })),
   ];
+  places.set(context.work, workInside);
   const run = async (tool: string, argv: readonly string[]): Promise<void> => {
     await context.sandbox.run({
       tool,
       argv,
       mounts,
       env: fatEnvironment(epoch),
-      purpose: 'filling the EFI system partition',
+      purpose: 'filling the boot partition',
     });
   };
-  const uuid = seededUuid(seed, 'EFI system partition');
-  await run('mkfs.fat', mkfsFatArgv({ image, offset, size, sectorSize, label: 'ESP', uuid }));
+  const isEsp = partition.type === 'esp';
+  const uuid = seededUuid(seed, isEsp ? 'EFI system partition' : 'boot partition');
+  const label = isEsp ? 'ESP' : 'BOOT';
+  await run('mkfs.fat', mkfsFatArgv({ image, offset, size, sectorSize, label, uuid }));
   await run('mmd', mmdArgv(image, offset, content.directories));
-  for (const { sources, target } of copyGroups(content.files, (file) =>
-    insideSandbox(file, request.inputs),
-  )) {
+  for (const { sources, target } of copyGroups(content.files, ({ source }) => {
+    const place = places.get(hostPath(dirname(source)));
+    return place === undefined ? join(buildroot, relative(tree.root, source)) : join(place, basename(source));
+  })) {
     await run('mcopy', mcopyArgv(image, offset, { sources, target }));
   }
 }
 
-function insideSandbox({ source }: BootFile, { tree, ukis }: DiskRequest['inputs']): string {
-  return ukis !== undefined && dirname(source) === ukis.directory
-    ? join(ukisInside, basename(source))
-    : join(buildroot, relative(tree.root, source));
+/** Where the sandbox sees the directories that files come from, other than the tree. */
+function sourcePlaces({ ukis, platformBoot }: DiskRequest['inputs']): Map<HostPath, string> {
+  const directories = [ukis, platformBoot?.kernels, platformBoot?.initrds].filter(
+    (files) => files !== undefined,
+  );
+  return new Map(directories.map(({ directory }, index) => [directory, `/sources/${index}`]));
 }
 
 /** Files for one call of mcopy: several that keep their names and go to one directory, or one that gets another name. */

@@ -1,4 +1,5 @@
 import type { ArchitectureName } from '../../distro/architectures/index.ts';
+import { partitionTypeName } from '../../formats/gpt-types.ts';
 
 /** What systemd-repart is asked to make. Paths are paths inside the sandbox. */
 export interface RepartRequest {
@@ -57,9 +58,16 @@ export interface DefinitionFile {
   readonly text: string;
 }
 
+/** A partition in front of the root. */
+export interface BootPartition {
+  /** systemd's name of the type, or its GUID. */
+  readonly type: string;
+  readonly bytes: number;
+}
+
 export interface BuiltInLayout {
-  /** Bytes; absent for images that do not boot. */
-  readonly espBytes?: number;
+  /** In the order of the disk; empty for images that do not boot. */
+  readonly boot: readonly BootPartition[];
   readonly rootBytes: number;
 }
 
@@ -68,9 +76,14 @@ export interface BuiltInLayout {
  * filled where they lie, which saves the copies of the tree and of the file system that repart makes.
  */
 export function builtInDefinitions(layout: BuiltInLayout): readonly DefinitionFile[] {
-  const { espBytes, rootBytes } = layout;
-  const esp = espBytes === undefined ? [] : [{ name: '00-esp.conf', text: definition('esp', espBytes) }];
-  return [...esp, { name: '10-root.conf', text: definition('root', rootBytes, ['GrowFileSystem=yes']) }];
+  const boot = layout.boot.map(({ type, bytes }, index) => ({
+    name: `0${index}-boot.conf`,
+    text: definition(type, bytes),
+  }));
+  return [
+    ...boot,
+    { name: '10-root.conf', text: definition('root', layout.rootBytes, ['GrowFileSystem=yes']) },
+  ];
 }
 
 function definition(type: string, bytes: number, more: readonly string[] = []): string {
@@ -104,13 +117,18 @@ function parsePartition(value: unknown): RepartPartition {
   const members: Record<string, unknown> = { ...value };
   const { roothash } = members;
   return {
-    type: textMember(members, 'type'),
+    type: typeName(textMember(members, 'type')),
     label: textMember(members, 'label'),
     uuid: textMember(members, 'uuid'),
     offset: numberMember(members, 'offset'),
     size: numberMember(members, 'raw_size'),
     ...(typeof roothash === 'string' && roothash !== '' ? { roothash } : {}),
   };
+}
+
+/** repart has no names for some types of boot loaders and writes their GUIDs. */
+function typeName(text: string): string {
+  return partitionTypeName(text) ?? text;
 }
 
 function textMember(members: Record<string, unknown>, name: string): string {

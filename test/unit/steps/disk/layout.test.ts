@@ -95,9 +95,10 @@ describe('blocksOf', () => {
 
 describe('builtInDefinitions', () => {
   it('has an ESP and a root partition of these sizes, without content', () => {
-    expect(builtInDefinitions({ espBytes: 536870912, rootBytes: 1073741824 })).toEqual([
+    const boot = [{ type: 'esp', bytes: 536870912 }];
+    expect(builtInDefinitions({ boot, rootBytes: 1073741824 })).toEqual([
       {
-        name: '00-esp.conf',
+        name: '00-boot.conf',
         text: '[Partition]\nType=esp\nSizeMinBytes=536870912\nSizeMaxBytes=536870912\n',
       },
       {
@@ -108,7 +109,7 @@ describe('builtInDefinitions', () => {
   });
 
   it('has no ESP for images that do not boot', () => {
-    expect(builtInDefinitions({ rootBytes: 1 }).map(({ name }) => name)).toEqual(['10-root.conf']);
+    expect(builtInDefinitions({ boot: [], rootBytes: 1 }).map(({ name }) => name)).toEqual(['10-root.conf']);
   });
 });
 
