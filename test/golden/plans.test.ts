@@ -80,6 +80,24 @@ describe('plans of the images that mkimg brings along', () => {
     });
   }
 
+  it.each([
+    ['s390x', ['linux-image-s390x'], { loader: 'zipl', kinds: ['build-disk'] }],
+    ['ppc64-le', ['linux-image-powerpc64le'], { loader: 'grub-ieee1275', kinds: ['build-grub', 'build-disk'] }],
+    ['x86-64', ['grub-pc-bin'], { loader: 'grub-pc', kinds: ['build-uki', 'build-grub', 'build-disk'] }],
+  ] as const)('starts a disk for %s without UEFI', async (architecture, packages, { loader, kinds }) => {
+    const flags = [`Architecture=${architecture}`, ...packages.map((name) => `Packages=${name}`)];
+    const { steps } = await planOf('images/minimal', [...flags, 'BiosBootloader=grub']);
+    const boot = ['build-uki', 'build-grub', 'install-boot-loader', 'build-disk'];
+    const found = steps.filter(({ kind }) => boot.includes(kind));
+    const expected = architecture === 'x86-64' ? ['install-boot-loader', ...kinds] : kinds;
+    expect(found.map(({ kind }) => kind)).toEqual(expected);
+    expect(found.at(-1)?.inputs).toMatchObject({ platformBoot: { loader } });
+    // On PCs that is about UEFI alone, and GRUB was not asked for here.
+    const none = await planOf('images/minimal', [...flags, 'Bootloader=none']);
+    const disk = none.steps.find(({ kind }) => kind === 'build-disk');
+    expect(disk?.inputs).not.toHaveProperty('platformBoot');
+  });
+
   it('is the same each time', async () => {
     expect(portable(await planOf('images/debian', []))).toBe(portable(await planOf('images/debian', [])));
   });
