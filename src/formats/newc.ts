@@ -10,6 +10,8 @@ import { MkimgError } from '../base/errors.ts';
 export interface FileContent {
   readonly file: Buffer;
   readonly size: number;
+  /** Where they begin in it; 0 where nothing is said. */
+  readonly offset?: number;
 }
 
 export interface NewcEntry {
@@ -234,9 +236,11 @@ function* contentOf(output: ChunkedOutput, content: Buffer | FileContent): Chunk
   if (content.size === 0) return;
   // Synchronous reads: a promise for each of some thousand small files costs more than the reading.
   const descriptor = openSync(content.file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  let position = content.offset ?? 0;
   try {
     yield* output.filled(content.size, (target) => {
-      const count = readSync(descriptor, target, 0, target.length, null);
+      const count = readSync(descriptor, target, 0, target.length, position);
+      position += count;
       if (count === 0)
         throw new MkimgError('file-changed', `${show(content.file)} shrank while it was packed`);
       return count;

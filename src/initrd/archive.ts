@@ -1,4 +1,5 @@
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
@@ -10,8 +11,10 @@ import { openSource } from '../formats/bytes.ts';
 import { scanInitrd } from '../formats/initrd.ts';
 import { fileType, writeNewc } from '../formats/newc.ts';
 import { memberData, readNewc } from '../formats/newc-reader.ts';
+import type { Compression } from '../plan/vocabulary.ts';
 import type { ProgramRequest } from '../sandbox/process.ts';
 import { runProgram } from '../sandbox/process.ts';
+import { compressionCommand } from '../steps/compression.ts';
 import type { SegmentFiles } from './segment-cache.ts';
 
 /** For whom a program runs. */
@@ -21,25 +24,36 @@ export interface ArchiveWish {
   readonly entries: readonly NewcEntry[];
   /** Seconds since 1970; no entry is younger. */
   readonly epoch: number;
-  /** Compress with zstd; otherwise the archive is raw. */
-  readonly compress: boolean;
 }
 
-/** Whoever installs a kernel waits: level 19 takes twenty times as long to save a sixth. */
-const zstdLevel = 3;
-
-/** Writes a segment and its outline. Its input is the machine's own files: no sandbox is needed. */
+/** Writes a segment, uncompressed, and its outline. */
 export async function writeSegment(
-  { entries, epoch, compress }: ArchiveWish,
+  { entries, epoch }: ArchiveWish,
+  { file, outline }: SegmentFiles,
+): Promise<void> {
+  await writeArchive(entries, file, epoch);
+  await writeArchive(entries.map(withoutData), outline, epoch);
+}
+
+/** Writes a segment out of an archive of these entries, and its outline. No sandbox is needed: mkimg has written the archive. */
+export async function packSegment(
+  { archive, entries, compression }: PackWish,
   { file, outline }: SegmentFiles,
   scope: ProgramScope,
 ): Promise<void> {
-  const plain = compress ? hostPath(`${file}.cpio`) : file;
-  await writeArchive(entries, plain, epoch);
-  await writeArchive(entries.map(withoutData), outline, epoch);
-  if (!compress) return;
-  await runHostProgram({ argv: ['zstd', '-q', '-T0', `-${zstdLevel}`, '-c', '--', plain], file }, scope);
-  await rm(plain);
+  await writeArchive(entries.map(withoutData), outline, Number.MAX_SAFE_INTEGER);
+  if (compression.algorithm === 'none') {
+    await copyFile(archive, file, constants.COPYFILE_FICLONE);
+    return;
+  }
+  const [tool, ...options] = compressionCommand(compression);
+  await runHostProgram({ argv: [tool, ...options, '-c', '--', archive], file }, scope);
+}
+
+export interface PackWish {
+  readonly archive: HostPath;
+  readonly entries: readonly NewcEntry[];
+  readonly compression: Compression;
 }
 
 /**

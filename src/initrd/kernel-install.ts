@@ -175,6 +175,7 @@ function leftBehind(call: HookCall): readonly HostPath[] {
 export const stagedNames = {
   microcode: 'microcode',
   base: 'initrd-10-base',
+  profile: 'initrd-15-profile',
   modules: 'initrd-20-modules',
   host: 'initrd-90-host',
 } as const;

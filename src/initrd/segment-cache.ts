@@ -11,7 +11,7 @@ import { isDirectory, makeDirectory, namesIn, readTextIfExists, syncDirectory } 
 import { temporaryDirectory } from '../base/temporary.ts';
 
 /** The parts of an initrd in the order in which the kernel reads them. */
-export const segmentRoles = ['microcode', 'base', 'modules', 'host'] as const;
+export const segmentRoles = ['microcode', 'base', 'profile', 'modules', 'host'] as const;
 export type SegmentRole = (typeof segmentRoles)[number];
 
 /** A part of an initrd in the cache: a file that never changes, and what is known of it. */

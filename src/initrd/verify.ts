@@ -30,7 +30,7 @@ async function segmentFaults(segments: readonly Segment[]): Promise<readonly Ini
     const archive = openSource(outline);
     opened.use(archive);
     // Whether it is compressed matters for microcode alone, which must come before all that is.
-    const encoding = role === 'base' ? ('zstd' as const) : ('none' as const);
+    const encoding = role === 'base' || role === 'profile' ? ('zstd' as const) : ('none' as const);
     // The outline's own size: a compressed part is smaller than what it unpacks to.
     return { archive, start: 0, encoding, offset: offsets[index] ?? 0, size: archive.size };
   });

@@ -72,6 +72,13 @@ async function filesBelow(directory: string): Promise<readonly string[]> {
     .sort();
 }
 
+/** What a compressed part unpacks to. */
+async function namesIn(part: Buffer): Promise<readonly string[]> {
+  const file = join(scratch.path, 'part');
+  await writeFile(file, part);
+  return (await program('sh', '-c', `zstd -dcq < '${file}' | cpio -t --quiet`)).split('\n');
+}
+
 async function program(...argv: readonly [string, ...string[]]): Promise<string> {
   const env = { PATH: process.env['PATH'] ?? '' };
   const { exitCode, stdout, tail } = await runProgram({ argv, env, stdout: 'capture', events: silentEvents });
@@ -87,11 +94,10 @@ describe('mkimg initrd', () => {
     expect(checked.code, checked.stdout).toBe(0);
     const { segments } = JSON.parse(checked.stdout) as { segments: { encoding: string; offset: number }[] };
     expect(segments[0]).toMatchObject({ encoding: 'zstd', offset: 0 });
-    const names = (
-      await program('sh', '-c', `zstd -dcq < '${output}' 2>/dev/null | cpio -t --quiet; :`)
-    ).split('\n');
-    expect(names).toContain('init');
-    expect(names).toContain('usr/lib/systemd/systemd');
+    const [base, profile, modules] = segments.map(({ offset }) => offset);
+    const bytes = await readFile(output);
+    expect(await namesIn(bytes.subarray(base, profile))).toContain('usr/lib/systemd/systemd');
+    expect(await namesIn(bytes.subarray(profile, modules))).toContain('init');
     const again = await makeInitrd(output);
     expect(again.events.find(({ type }) => type === 'artifact')).toMatchObject({ state: 'unchanged' });
   });
@@ -104,6 +110,31 @@ describe('mkimg initrd', () => {
     const output = join(other, 'initrd');
     await makeInitrd(output, [`--cache-directory=${dirname(other)}`], { TZ: 'Asia/Tokyo', LC_ALL: 'C' });
     expect(await digestOf(output)).toBe(await digestOf(first));
+  });
+
+  it('adds a profile as a part of its own, and leaves the base as it is', async () => {
+    const output = join(scratch.path, 'initrd');
+    const parts = async (): Promise<readonly { readonly role?: string; readonly offset: number }[]> => {
+      const { code, stdout } = await mkimg([
+        ...['inspect', '--json', `--cache-directory=${machine.cache}`, output],
+      ]);
+      expect(code, stdout).toBe(0);
+      return (JSON.parse(stdout) as { parts: { role?: string; offset: number }[] }).parts;
+    };
+    await makeInitrd(output);
+    const base = await readFile(output);
+    const [, plain] = await parts();
+    await makeInitrd(output, ['--profile=raid']);
+    const whole = await readFile(output);
+    const [, profile, modules] = await parts();
+    expect([plain?.role, profile?.role, modules?.role]).toEqual(['profile', 'profile', 'modules']);
+    const start = profile?.offset ?? 0;
+    expect(whole.subarray(0, start).equals(base.subarray(0, start))).toBe(true);
+    const names = await namesIn(whole.subarray(start, modules?.offset));
+    expect(names).toContain('usr/sbin/mdadm');
+    expect(names).not.toContain('usr/lib/systemd/systemd');
+    const { code, stdout } = await mkimg(['initrd', 'check', output]);
+    expect(code, stdout).toBe(0);
   });
 
   it('makes a damaged part again', async () => {
@@ -196,11 +227,11 @@ describe('the plugin of kernel-install', () => {
     const added = await kernelInstall(machine, ['--make-entry-directory=yes', ...add()]);
     expect(added.code, added.stderr).toBe(0);
     expect(await readdir(entry())).toEqual([
-      ...['initrd-10-base', 'initrd-20-modules', 'initrd-90-host', 'linux'],
+      ...['initrd-10-base', 'initrd-15-profile', 'initrd-20-modules', 'initrd-90-host', 'linux'],
     ]);
     const [name = ''] = await readdir(join(machine.bootRoot, 'loader/entries'));
     const text = await readFile(join(machine.bootRoot, 'loader/entries', name), 'utf8');
-    expect(text.match(/^initrd .*\/(.*)$/gm)).toHaveLength(3);
+    expect(text.match(/^initrd .*\/(.*)$/gm)).toHaveLength(4);
     const removed = await kernelInstall(machine, ['remove', system.kernelVersion]);
     expect(removed.code, removed.stderr).toBe(0);
     expect((await filesBelow(machine.bootRoot)).filter((path) => path.includes('initrd'))).toEqual([]);

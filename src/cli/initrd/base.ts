@@ -1,8 +1,7 @@
-import { constants } from 'node:fs';
-import { copyFile, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, StepId } from '../../base/brand.ts';
-import { hostPath, sha256Digest } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
 import { isObject } from '../../base/canonical.ts';
 import { MkimgError } from '../../base/errors.ts';
@@ -10,18 +9,20 @@ import type { RunEvent } from '../../base/events.ts';
 import { isDirectory, isRegularFile, makeDirectory, namesIn } from '../../base/files.ts';
 import { closest } from '../../base/suggestion.ts';
 import { parseEnvironmentFile } from '../../config/environment-file.ts';
+import { buildable } from '../../config/buildable.ts';
 import { hostFiles } from '../../config/files.ts';
+import type { ResolvedImage } from '../../config/project.ts';
 import { parseResolvedPackages } from '../../distro/resolved.ts';
 import { explainFault } from '../../engine/faults.ts';
 import { evaluate } from '../../engine/evaluate.ts';
 import type { Entry } from '../../engine/store.ts';
-import { writeOutline } from '../../initrd/archive.ts';
 import type { RecordedSegment } from '../../initrd/records.ts';
 import { recallSegment, rememberSegment } from '../../initrd/records.ts';
-import type { Segment, SegmentCache } from '../../initrd/segment-cache.ts';
+import type { Segment, SegmentCache, SegmentRole } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
+import { compressionOf } from '../../plan/outputs.ts';
 import type { StepKind } from '../../plan/step.ts';
-import type { HostPackages } from '../../plan/vocabulary.ts';
+import type { Compression, HostPackages } from '../../plan/vocabulary.ts';
 import { outputSteps } from '../../plan/step.ts';
 import { currentMode } from '../../sandbox/namespace.ts';
 import { productDirectory } from '../product.ts';
@@ -32,13 +33,16 @@ import { openBuildSession } from '../session/session.ts';
 import { executeShared } from '../session/shared.ts';
 import { requireTools } from '../session/tool-check.ts';
 import type { FlagAssignment, VerbContext } from '../verb.ts';
+import type { BaseContent } from './base-parts.ts';
+import { baseParts } from './base-parts.ts';
 import { pathOwners } from './owners.ts';
 import type { PartSettings } from './part-settings.ts';
 import { parsePartSettings, partSettings, partSettingsJson } from './part-settings.ts';
 import type { InitrdRequest } from './request.ts';
 
-export interface BaseSegment {
-  readonly segment: Segment;
+/** What packages come to: the parts `base` and `profile`. */
+export interface BaseSegments {
+  readonly segments: readonly Segment[];
   readonly settings: PartSettings;
 }
 
@@ -62,14 +66,15 @@ const packageState: readonly string[] = [
 ];
 
 /** The base as it was made before, if nothing that it depends on looks different. */
-export function recallBase(request: InitrdRequest, version: string): BaseSegment | undefined {
-  return baseSegment(recallSegment(request.cache, 'base', identityOf(request, version)));
-}
-
-function baseSegment(recalled: RecordedSegment | undefined): BaseSegment | undefined {
-  if (recalled?.segment === undefined) return undefined;
-  const settings = parsePartSettings(recalled.notes);
-  return settings && { segment: recalled.segment, settings };
+export function recallBase(request: InitrdRequest, version: string): BaseSegments | undefined {
+  const identity = identityOf(request, version);
+  const recall = (role: SegmentRole): RecordedSegment | undefined =>
+    recallSegment(request.cache, role, identity);
+  const [base, profile] = [recall('base'), recall('profile')];
+  if (base?.segment === undefined || profile === undefined) return undefined;
+  const settings = parsePartSettings(base.notes);
+  const segments = [base.segment, ...(profile.segment === undefined ? [] : [profile.segment])];
+  return settings && { segments, settings };
 }
 
 function identityOf({ root, assignments }: InitrdRequest, version: string): Record<string, Json> {
@@ -89,29 +94,24 @@ export interface BaseScene {
  * Makes the base from packages: the image of the built-in set `initrd` with the machine's own configuration.
  * @returns undefined where this process is in no namespace: most likely it takes one, and planning twice takes longer
  */
-export async function makeBase(scene: BaseScene): Promise<BaseSegment | undefined> {
+export async function makeBase(scene: BaseScene): Promise<BaseSegments | undefined> {
   if (currentMode() === undefined) return undefined;
   const { request, version } = scene;
-  const context = await withProfiles(await baseContext(scene));
+  const { context, compression } = uncompressed(await withProfiles(await baseContext(scene)));
   const session = await openBuildSession(context, await packageWishes(request));
   const watched = [...watchedPaths(request), ...hostInputs(session)];
   const before = look(watched);
   const settings = partSettings(session.main);
   scene.onSettings(settings);
-  const entry = await baseEntry(session, context);
-  const segment = await scene.segments.obtain({
-    role: 'base',
-    key: sha256Digest(entry.archive.record.key),
-    write: async (files) => {
-      await copyFile(entry.archive.path, files.file, constants.COPYFILE_FICLONE);
-      await writeOutline(files, context);
-      return { packages: entry.packages, owners: entry.owners };
-    },
-  });
+  const made = { ...(await baseEntry(session, context)), image: session.main, compression };
+  const segments = await baseParts(made, { ...scene, cache: request.cache });
   const notes = partSettingsJson(settings);
   const identity = identityOf(request, version);
-  await rememberSegment(request.cache, { role: 'base', identity, watched, segment, notes }, before);
-  return { segment, settings };
+  for (const role of ['base', 'profile'] as const) {
+    const segment = segments.find((candidate) => candidate.role === role);
+    await rememberSegment(request.cache, { role, identity, watched, segment, notes }, before);
+  }
+  return { segments, settings };
 }
 
 /** Versions that are installed come first, wherever they can be had; other package managers are asked as always. */
@@ -139,16 +139,8 @@ function hostInputs({ plan }: BuildSession): readonly string[] {
   return [...paths].sort();
 }
 
-interface BaseEntry {
-  readonly archive: Entry;
-  /** Names and versions. */
-  readonly packages: Json;
-  /** Paths by name of package. */
-  readonly owners: Json;
-}
-
 /** The engine's result. */
-async function baseEntry(session: BuildSession, context: VerbContext): Promise<BaseEntry> {
+async function baseEntry(session: BuildSession, context: VerbContext): Promise<BaseContent> {
   const outputs = outputSteps(session.plan);
   const first = await evaluate(session.plan, session.environment, outputs);
   if (first.needed.length > 0) {
@@ -173,24 +165,34 @@ async function baseEntry(session: BuildSession, context: VerbContext): Promise<B
   };
   const [resolved] = await entriesOf('resolve-packages');
   const layers = [...(await entriesOf('unpack-packages')), ...(await entriesOf('install-packages'))];
-  return { archive, packages: await packagesOf(resolved), owners: await pathOwners(layers) };
+  return {
+    archive: archive.path,
+    packages:
+      resolved === undefined ? [] : parseResolvedPackages(await readFile(resolved.path, 'utf8')).packages,
+    owners: await pathOwners(layers),
+  };
 }
 
-async function packagesOf(entry: Entry | undefined): Promise<Json> {
-  if (entry === undefined) return [];
-  const { packages } = parseResolvedPackages(await readFile(entry.path, 'utf8'));
-  return packages.map(({ name, version, architecture, sha256, repacked, reason, unmet }) => ({
-    ...{ name, version, architecture, sha256 },
-    ...(reason === undefined ? {} : { reason }),
-    ...(unmet === undefined ? {} : { unmet: [...unmet] }),
-    ...(repacked === undefined
-      ? {}
-      : { installed: { modified: [...repacked.modified], missing: [...repacked.missing] } }),
-  }));
+/** The archive is divided before it is compressed. */
+function uncompressed({ context, main }: ProfiledContext): {
+  readonly context: VerbContext;
+  readonly compression: Compression;
+} {
+  const own = { setting: 'CompressOutput', text: 'none', flag: '--compress-output=none' };
+  return {
+    context: { ...context, assignments: [...context.assignments, own] },
+    compression: compressionOf(buildable(main.config)),
+  };
+}
+
+interface ProfiledContext {
+  readonly context: VerbContext;
+  /** As it is without what is set here. */
+  readonly main: ResolvedImage;
 }
 
 /** Profiles may be switched on in a file that is read after the first ones that have profiles. */
-async function withProfiles(context: VerbContext): Promise<VerbContext> {
+async function withProfiles(context: VerbContext): Promise<ProfiledContext> {
   const remarks: Note[] = [];
   const keep = (event: RunEvent): void => {
     if (event.type === 'note') remarks.push(event);
@@ -200,7 +202,7 @@ async function withProfiles(context: VerbContext): Promise<VerbContext> {
   const given = context.assignments.filter(({ setting }) => setting !== 'Profiles');
   const text = main.config.Profiles.join(',');
   const profiles = text === '' ? [] : [{ setting: 'Profiles', text, flag: `--profile=${text}` }];
-  return { ...context, assignments: [...given, ...profiles] };
+  return { context: { ...context, assignments: [...given, ...profiles] }, main };
 }
 
 type Note = Extract<RunEvent, { readonly type: 'note' }>;

@@ -1,6 +1,7 @@
 import { join, sep } from 'node:path';
 import type { Json } from '../../base/canonical.ts';
 import { isObject } from '../../base/canonical.ts';
+import type { Origin } from '../../base/diagnostic.ts';
 import type { ResolvedImage } from '../../config/project.ts';
 import type { ModuleProfile } from '../../initrd/modules/select.ts';
 import { defaultEpoch } from '../../plan/image.ts';
@@ -23,18 +24,28 @@ export function partSettings(image: ResolvedImage): PartSettings {
   const { Profiles: profiles, SourceDateEpoch } = image.config;
   const patterns: string[] = [];
   const ofProfiles = new Map<string, string[]>();
-  for (const { value, origin } of image.resolved('KernelInitrdModules').entries) {
-    const profile = origin.kind === 'file' ? ownProfile(origin.span.file) : undefined;
-    if (profile === undefined) patterns.push(String(value));
-    else ofProfiles.set(profile, [...(ofProfiles.get(profile) ?? []), String(value)]);
+  for (const entry of image.resolved('KernelInitrdModules').entries) {
+    const profile = profileOf(entry);
+    if (profile === undefined) patterns.push(String(entry.value));
+    else ofProfiles.set(profile, [...(ofProfiles.get(profile) ?? []), String(entry.value)]);
   }
   const moduleProfiles = [...ofProfiles].map(([name, own]) => ({ name, patterns: own }));
   return { profiles, patterns, moduleProfiles, epoch: SourceDateEpoch ?? defaultEpoch };
 }
 
+/** Packages= of the image without those of mkimg's profiles. */
+export function packagesWithoutProfiles(image: ResolvedImage): readonly string[] {
+  const { entries } = image.resolved('Packages');
+  return entries.filter((entry) => profileOf(entry) === undefined).map(({ value }) => String(value));
+}
+
 const profilesDirectory = join(productDirectory, 'drop-ins/initrd');
 
-/** The profile of mkimg's that a file belongs to. */
+/** The profile of mkimg's that an entry of a setting comes from. */
+function profileOf({ origin }: { readonly origin: Origin }): string | undefined {
+  return origin.kind === 'file' ? ownProfile(origin.span.file) : undefined;
+}
+
 function ownProfile(file: string): string | undefined {
   if (!file.startsWith(profilesDirectory + sep)) return undefined;
   const [name = ''] = file.slice(profilesDirectory.length + 1).split(sep);

@@ -26,12 +26,12 @@ import type {
   SegmentFiles,
   SegmentRole,
 } from '../../initrd/segment-cache.ts';
-import { findSegment } from '../../initrd/segment-cache.ts';
+import { findSegment, segmentRoles } from '../../initrd/segment-cache.ts';
 import { look } from '../../initrd/sightings.ts';
 import { defaultEpoch } from '../../plan/image.ts';
 import type { VerbContext } from '../verb.ts';
 import { productBuild } from '../version.ts';
-import type { BaseSegment } from './base.ts';
+import type { BaseSegments } from './base.ts';
 import { faultOfCache, openLocked } from './cache-lock.ts';
 import { makeBase, recallBase } from './base.ts';
 import { draftModules, requireKernel, watchedModuleFiles } from './modules-part.ts';
@@ -115,15 +115,17 @@ async function obtainOthers(
 }
 
 function inOrder(
-  { segment }: BaseSegment,
+  { segments: base }: BaseSegments,
   isNew: boolean,
   others: readonly (Obtained | undefined)[],
 ): InitrdSegments {
-  const all = [{ segment, isNew }, ...others.filter((other) => other !== undefined)];
-  const order: readonly SegmentRole[] = ['microcode', 'base', 'modules', 'host'];
+  const made = base.map((segment): Obtained => ({ segment, isNew }));
+  const all = [...made, ...others.filter((other) => other !== undefined)];
   const segments = all.map((obtained) => obtained.segment);
   return {
-    segments: segments.sort((left, right) => order.indexOf(left.role) - order.indexOf(right.role)),
+    segments: segments.sort(
+      (left, right) => segmentRoles.indexOf(left.role) - segmentRoles.indexOf(right.role),
+    ),
     made: all.filter((obtained) => obtained.isNew).length,
   };
 }
@@ -184,7 +186,7 @@ async function microcodePart({ request, context }: Scene): Promise<Part> {
       const content = { files: files.map(({ path }) => path) };
       return draftOf(
         { role: 'microcode', key: await filesKey(files.map(({ path }) => path)), content },
-        (files) => writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),
+        (files) => writeSegment({ entries, epoch: defaultEpoch }, files),
       );
     },
   };
@@ -243,7 +245,7 @@ function draftHost(host: HostFiles, context: VerbContext): SegmentDraft | undefi
   const digests = [...host.files].map(([path, content]) => [path, sha256(content)]);
   const content = hostFilesContent(host);
   return draftOf({ role: 'host', key: digestJson({ digests, secrets: host.secrets }), content }, (files) =>
-    writeSegment({ entries, epoch: defaultEpoch, compress: false }, files, context),
+    writeSegment({ entries, epoch: defaultEpoch }, files),
   );
 }
 
