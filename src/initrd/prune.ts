@@ -14,9 +14,8 @@ const keptDays = 30;
 
 /** Removes what processes left that were killed. Only for whoever holds the lock of the cache. */
 export async function clearRemains(cache: HostPath): Promise<void> {
-  for (const directory of ['', 'segments', 'records', 'standing', 'modules'].map((name) =>
-    join(cache, name),
-  )) {
+  const names = ['', 'segments', 'records', 'standing', 'manifests', 'modules'];
+  for (const directory of names.map((name) => join(cache, name))) {
     for (const name of await namesIn(directory)) {
       if (!name.startsWith(temporaryPrefix) && !halfWritten.test(name)) continue;
       await rm(join(directory, name), { recursive: true, force: true });

@@ -75,7 +75,7 @@ const losses = [
 ] as const;
 
 async function remains(): Promise<readonly string[]> {
-  const directories = ['', 'segments', 'records', 'standing', 'modules', 'locks'];
+  const directories = ['', 'segments', 'records', 'standing', 'manifests', 'modules', 'locks'];
   const names = await Promise.all(
     directories.map((name) => readdir(join(machine.cache, 'initrd', name)).catch(() => [])),
   );

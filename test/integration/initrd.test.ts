@@ -112,6 +112,28 @@ describe('mkimg initrd', () => {
     expect(await digestOf(output)).toBe(await digestOf(first));
   });
 
+  it('tells in a manifest what the kernel will measure', async () => {
+    for (const [name, flags] of [
+      ['initrd', []],
+      ['measured.efi', ['--format=uki']],
+    ] as const) {
+      const output = join(scratch.path, name);
+      await makeInitrd(output, flags);
+      const { stdout } = await mkimg(['inspect', '--json', `--cache-directory=${machine.cache}`, output]);
+      const { measurement } = JSON.parse(stdout) as { measurement: string };
+      const directory = join(machine.cache, 'initrd/manifests');
+      const files = (await readdir(directory)).map((file) => readFile(join(directory, file), 'utf8'));
+      const manifests = (await Promise.all(files)).map(
+        (text) => JSON.parse(text) as { output?: string; parts: { role: string }[]; measurements: unknown },
+      );
+      const [manifest, ...others] = manifests.filter((candidate) => candidate.output === output);
+      expect(others).toEqual([]);
+      expect(manifest?.measurements).toEqual([{ register: 9, sha256: measurement }]);
+      const roles = manifest?.parts.map(({ role }) => role);
+      expect(roles).toEqual(expect.arrayContaining(['base', 'profile', 'modules', 'host']));
+    }
+  });
+
   it('adds a profile as a part of its own, and leaves the base as it is', async () => {
     const output = join(scratch.path, 'initrd');
     const parts = async (): Promise<readonly { readonly role?: string; readonly offset: number }[]> => {

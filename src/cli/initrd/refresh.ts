@@ -3,10 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
-import { digestJson, isObject } from '../../base/canonical.ts';
+import { canonicalJson, digestJson, isObject } from '../../base/canonical.ts';
 import { isErrno, MkimgError } from '../../base/errors.ts';
 import { isDirectory, makeDirectory, namesIn, writeCacheFile } from '../../base/files.ts';
 import { runAttached } from '../../sandbox/process.ts';
+import { initrdManifest } from '../../initrd/manifest.ts';
 import type { Segment } from '../../initrd/segment-cache.ts';
 import type { VerbContext } from '../verb.ts';
 import type { InitrdOrder, InitrdRequest } from './request.ts';
@@ -27,25 +28,33 @@ export interface MadeInitrd extends Pick<Standing, 'request' | 'way'> {
   readonly segments: readonly Segment[];
 }
 
-/** Keeps what was made, for `mkimg initrd --refresh`. */
+/** Keeps what was made, for `mkimg initrd --refresh`, and a manifest of it. */
 export async function rememberStanding(
   { way, request, segments }: MadeInitrd,
   context: Pick<VerbContext, 'events' | 'signal'>,
 ): Promise<void> {
-  const directory = standingDirectory(request.cache);
-  const place = 'order' in way ? way.order.output : ['kernel-install', request.kernelVersion];
-  const file = join(directory, `${digestJson(place)}.json`);
+  const { cache, kernelVersion } = request;
+  const output = 'order' in way ? way.order.output : undefined;
+  const name = `${digestJson(output ?? ['kernel-install', kernelVersion])}.json`;
+  const file = join(standingDirectory(cache), name);
   const standing: Standing = { request, segments: segments.map(({ sha256 }) => sha256), way };
   const text = `${JSON.stringify(standing)}\n`;
   if (readText(file) === text) return;
   // Whoever holds the lock clears away files that are half written.
-  await using _lock = await lockCache(request.cache, context);
-  await makeDirectory(directory, 0o700);
+  await using _lock = await lockCache(cache, context);
+  for (const directory of [standingDirectory(cache), manifestDirectory(cache)])
+    await makeDirectory(directory, 0o700);
+  const manifest = await initrdManifest({ kernelVersion, output, segments });
+  await writeCacheFile(join(manifestDirectory(cache), name), `${canonicalJson(manifest)}\n`, 0o600);
   await writeCacheFile(file, text, 0o600);
 }
 
 function standingDirectory(cache: HostPath): string {
   return join(cache, 'standing');
+}
+
+function manifestDirectory(cache: HostPath): string {
+  return join(cache, 'manifests');
 }
 
 /**
@@ -67,7 +76,7 @@ export async function refreshInitrds(
     const file = join(directory, name);
     const standing = parseStanding(readText(file));
     if (standing === undefined || !(await isWanted(standing))) {
-      await rm(file, { force: true });
+      for (const path of [file, join(manifestDirectory(cache), name)]) await rm(path, { force: true });
       continue;
     }
     try {
