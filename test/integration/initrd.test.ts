@@ -159,6 +159,14 @@ describe('mkimg initrd', () => {
     expect(code, stdout).toBe(0);
   });
 
+  it('warns of patterns for modules that leave out all that the mode brings', async () => {
+    const output = join(scratch.path, 'initrd-of-one');
+    const { stderr } = await makeInitrd(output, ['--kernel-initrd-modules=loop']);
+    expect(stderr).toContain('warning: KernelInitrdModules= has no `default`');
+    const both = await makeInitrd(output, ['--kernel-initrd-modules=default loop']);
+    expect(both.stderr).not.toContain('KernelInitrdModules=');
+  });
+
   it('makes a damaged part again', async () => {
     const output = join(scratch.path, 'initrd');
     await makeInitrd(output);

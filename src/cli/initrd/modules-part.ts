@@ -12,6 +12,7 @@ import { driversWithoutFirmware } from '../../initrd/modules/lacking-firmware.ts
 import { segmentFingerprint, writeModulesSegment } from '../../initrd/modules/segment.ts';
 import type { ModuleSelection } from '../../initrd/modules/select.ts';
 import { selectForInitrd } from '../../initrd/modules/select.ts';
+import { takesModeSet } from '../../initrd/modules/wanted-modules.ts';
 import type { SegmentDraft } from '../../initrd/segment-cache.ts';
 import { currentMode } from '../../sandbox/namespace.ts';
 import { createSandbox } from '../../sandbox/sandbox.ts';
@@ -70,6 +71,7 @@ export async function draftModules(wish: ModulesWish, context: VerbContext): Pro
     },
     { work: scratch.path, sandbox, jobs: defaultJobs() },
   );
+  noteMissingDefault(wish, context);
   noteLackingFirmware(selection, context);
   return {
     role: 'modules',
@@ -82,6 +84,16 @@ export async function draftModules(wish: ModulesWish, context: VerbContext): Pro
       return contentOf(selection);
     },
   };
+}
+
+/** A line for one module more would leave out all others, the disk's driver included. */
+function noteMissingDefault({ request, settings }: ModulesWish, { events }: VerbContext): void {
+  if (takesModeSet(settings.patterns)) return;
+  events.emit({
+    ...{ type: 'note', level: 'warning', code: 'modules-without-default' },
+    message: `KernelInitrdModules= has no \`default\`: the modules that --${request.mode} stands for are left out`,
+    hint: 'Put `default` before the others, unless these are all that the initrd shall have.',
+  });
 }
 
 function noteLackingFirmware(selection: ModuleSelection, { events }: VerbContext): void {

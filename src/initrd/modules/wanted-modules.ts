@@ -33,10 +33,14 @@ export function wantedModules(wishes: ModuleWishes, indexes: KernelIndexes): rea
   return [...asked, ...offered.filter(({ module }) => verdictOn(module)?.exclude !== true)];
 }
 
+/** Whether a list of patterns adds to what the mode brings, or stands alone. */
+export function takesModeSet(patterns: readonly string[]): boolean {
+  return patterns.includes('default') || patterns.every((pattern) => pattern.startsWith('-'));
+}
+
 function modeSet(wishes: ModuleWishes, indexes: KernelIndexes): readonly SelectedModule[] {
   const { patterns, mode } = wishes;
-  const isWanted = patterns.includes('default') || patterns.every((pattern) => pattern.startsWith('-'));
-  if (!isWanted) return [];
+  if (!takesModeSet(patterns)) return [];
   if (mode !== 'generic') return hostSet(wishes, indexes);
   return matchingModules(modulePatterns(['default']), indexes.modules.values());
 }
