@@ -94,7 +94,7 @@ export function reportText(file: HostPath, { segments, faults, nodes }: InitrdRe
   const errors = faults.filter(({ severity }) => severity === 'error').length;
   const verdict =
     errors === 0
-      ? `${file}: the kernel takes it: ${nodes.size} paths in ${segments.length} archives`
+      ? `${file}: the kernel takes it: ${nodes.size} paths in ${segments.length} ${segments.length === 1 ? 'archive' : 'archives'}`
       : `${file}: ${errors} ${errors === 1 ? 'fault' : 'faults'}`;
   return [...table(rows), ...faults.map(faultLine), verdict].join('\n');
 }
