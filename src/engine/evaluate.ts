@@ -26,6 +26,10 @@ export interface Evaluation {
   readonly statuses: ReadonlyMap<StepId, StepStatus>;
   /** Steps that will run, or may have to: everything that the targets need and that is no hit. In plan order. */
   readonly needed: readonly StepId[];
+  /** Those of them that make results of their own and whose keys, which are not stored, nothing can change any more. */
+  readonly missing: readonly StepId[];
+  /** Those of them that have to run before keys of others are known. */
+  readonly telling: readonly StepId[];
 }
 
 /**
@@ -40,30 +44,51 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const graph = indexPlan(plan, environment.catalogue);
   const statuses = new Map<StepId, StepStatus>();
+  const settled = new Set<StepId>();
   for (const node of graph.values()) {
-    statuses.set(node.step.id, await statusOf(node, { graph, statuses, environment }));
+    statuses.set(node.step.id, await statusOf(node, { graph, statuses, settled, environment }));
   }
   await environment.digests.save();
-  return { statuses, needed: neededSteps(graph, statuses, targets) };
+  const needed = neededSteps(graph, statuses, targets);
+  const missing = needed.filter((id) => settled.has(id) && statuses.get(id)?.state === 'miss');
+  return {
+    statuses,
+    needed,
+    missing,
+    telling: needed.filter((id) => isTelling(nodeOf(graph, id), statuses)),
+  };
+}
+
+/** True for a step that has to ask the world outside, or whose content counts and is not there, once it can run. */
+function isTelling(node: Node, statuses: Evaluation['statuses']): boolean {
+  const isKnown = ({ $ref }: Ref): boolean => statuses.get($ref)?.state !== 'unknown';
+  const state = statuses.get(node.step.id)?.state;
+  if (state === 'miss') return isContentKeyed(node);
+  return state === 'unknown' && asksOutside(node) && allReferences(node).every(isKnown);
 }
 
 interface Evaluating {
   readonly graph: Graph;
   readonly statuses: ReadonlyMap<StepId, StepStatus>;
+  /** Steps whose keys are what they will be when all before them has run. */
+  readonly settled: Set<StepId>;
   readonly environment: EvaluationEnvironment;
 }
 
 async function statusOf(node: Node, evaluating: Evaluating): Promise<StepStatus> {
-  const { environment } = evaluating;
+  const { environment, settled } = evaluating;
   const upstream = new Map<Ref, Json>();
+  let isSettled = true;
   for (const ref of allReferences(node)) {
-    const identity = await knownIdentity(ref, evaluating);
-    if (identity === undefined) return { state: 'unknown' };
-    upstream.set(ref, identity);
+    const known = await knownIdentity(ref, evaluating);
+    if (known === undefined) return { state: 'unknown' };
+    upstream.set(ref, known.identity);
+    isSettled &&= known.isSettled;
   }
   const lookUp = (ref: Ref): Promise<Json> => Promise.resolve(upstream.get(ref) ?? null);
   const identity = await identify(node, environment, lookUp);
   if (identity === undefined) return { state: 'unknown' };
+  if (isSettled) settled.add(node.step.id);
   const key = keyOf(identity);
   if (node.inner) return { state: 'inner', identity, key };
   return { state: (await isHit(environment.store, key)) ? 'hit' : 'miss', identity, key };
@@ -72,15 +97,16 @@ async function statusOf(node: Node, evaluating: Evaluating): Promise<StepStatus>
 /** Of a tree that is not made yet, it is not known what its excerpts will be: then it counts as a whole. */
 async function knownIdentity(
   ref: Ref,
-  { graph, statuses, environment }: Evaluating,
-): Promise<Json | undefined> {
+  { graph, statuses, settled, environment }: Evaluating,
+): Promise<{ readonly identity: Json; readonly isSettled: boolean } | undefined> {
   const status = statuses.get(ref.$ref);
   if (status === undefined || status.state === 'unknown') return undefined;
   const node = nodeOf(graph, ref.$ref);
-  if (isKeyOnly(node, ref)) return status.key;
+  const isSettled = settled.has(ref.$ref);
+  if (isKeyOnly(node, ref)) return { identity: status.key, isSettled };
   const record = (await environment.store.find(status.key))?.record;
-  if (record === undefined) return isContentKeyed(node) ? undefined : status.key;
-  return resultIdentity(node, ref, record);
+  if (record !== undefined) return { identity: resultIdentity(node, ref, record), isSettled };
+  return isContentKeyed(node) ? undefined : { identity: status.key, isSettled: false };
 }
 
 /** True when a reference to a step counts as the step's key, whatever comes out of it. */
@@ -149,6 +175,10 @@ export async function identifyInputs(
 function keyTools({ inputs }: Step, implementation: AnyStep): readonly ToolNeed[] {
   const { tools } = implementation;
   return implementation.output === 'tree' ? tools : (implementation.keyTools?.(inputs) ?? tools);
+}
+
+function asksOutside({ implementation }: Node): boolean {
+  return implementation.output !== 'tree' && implementation.state !== undefined;
 }
 
 const unknownState = Symbol('unknown state');

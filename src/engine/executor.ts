@@ -10,6 +10,7 @@ import { outputSteps } from '../plan/step.ts';
 import type { EngineEnvironment } from './environment.ts';
 import type { ExcerptStates } from './excerpts.ts';
 import { excerptDigest, excerptStates } from './excerpts.ts';
+import { evaluate } from './evaluate.ts';
 import { explainFault, interruption } from './faults.ts';
 import type { Graph, Node, TreeNode } from './graph.ts';
 import { chainEndingAt, indexPlan, isLayer, nodeOf } from './graph.ts';
@@ -60,7 +61,9 @@ export async function execute(
   const stop = new AbortController();
   const signal = AbortSignal.any([environment.signal, stop.signal]);
   const run = createRun(indexPlan(plan, environment.catalogue), environment, { stop, signal });
-  await Promise.allSettled(targets.map((id) => run.obtain(id)));
+  const wanted = targets.map((id) => run.obtain(id));
+  await beginMissing(run, { plan, targets });
+  await Promise.allSettled(wanted);
   const settled = await settleAll(run);
   // Results may be moved away as soon as this returns.
   await environment.shared?.packed();
@@ -105,6 +108,28 @@ function createRun(
     },
   };
   return run;
+}
+
+/**
+ * Begins what is certain to run. Where a step's key depends on what other steps make, nobody would ask for its other inputs
+ * before these are there.
+ */
+async function beginMissing(
+  run: Run,
+  { plan, targets }: { readonly plan: Plan; readonly targets: readonly StepId[] },
+): Promise<void> {
+  let { environment } = run;
+  const told = new Set<StepId>();
+  while (!run.signal.aborted) {
+    const { missing, telling } = await evaluate(plan, environment, targets);
+    for (const id of missing) void run.obtain(id);
+    const next = telling.filter((id) => !told.has(id));
+    if (next.length === 0) return;
+    await Promise.allSettled(next.map((id) => run.obtain(id)));
+    for (const id of next) told.add(id);
+    // The state of the world is now that of this run.
+    environment = { ...environment, metadataPolicy: { ...environment.metadataPolicy, refresh: 'never' } };
+  }
 }
 
 /** Waits until nothing runs any more; steps that wait for others may begin further ones meanwhile. */

@@ -35,6 +35,8 @@ const plan: Plan = {
 const evaluation: Evaluation = {
   statuses: new Map([[stepId('main/install'), { state: 'hit' }]]) as unknown as Evaluation['statuses'],
   needed: ['main/traces', 'main/uki', 'main/disk'].map(stepId),
+  missing: [],
+  telling: [],
 };
 
 describe('planText', () => {

@@ -7,6 +7,7 @@ import { MkimgError } from '../../../src/base/errors.ts';
 import type { AnyFileStep, AnyTreeStep } from '../../../src/engine/environment.ts';
 import { evaluate } from '../../../src/engine/evaluate.ts';
 import { execute } from '../../../src/engine/executor.ts';
+import { excerptOf } from '../../../src/plan/excerpts.ts';
 import type { OpenedFile, OpenedTree, Plan } from '../../../src/plan/step.ts';
 import {
   catalogueOf,
@@ -208,6 +209,42 @@ describe('execute', () => {
     const plan = planOf(ids.map((id) => step(id, 'compress', { text: id })));
     await execute(plan, environment, ids.map(stepId));
     expect(most).toBe(2);
+  });
+
+  test('begins what is missing before the key is known of the step that needs it', async () => {
+    await using cache = await testCache();
+    const begun = new AbortController();
+    const slow: AnyTreeStep = {
+      ...touch,
+      run: async (_inputs, root) => {
+        const first = await sleep(10_000, 'nothing else', { signal: begun.signal }).catch(() => 'the initrd');
+        await writeFile(join(root, 'first'), first);
+      },
+    };
+    const beside: AnyFileStep = {
+      ...concatenate,
+      run: (inputs, target, context) => {
+        begun.abort();
+        return concatenate.run(inputs, target, context);
+      },
+    };
+    const environment = await testEnvironment(cache, {
+      catalogue: catalogueOf({ 'copy-trees': slow, compress: beside, 'pack-tar': concatenate }),
+    });
+    const plan = planOf([
+      step('tree', 'copy-trees', { name: 'tree' }),
+      step('initrd', 'compress', { text: 'initrd' }),
+      step('uki', 'pack-tar', {
+        text: 'uki ',
+        tree: excerptOf(ref('tree', 'tree'), ['kernel']),
+        sources: [ref('initrd', 'file')],
+      }),
+    ]);
+    const { results } = await execute(plan, environment, [stepId('uki')]);
+    expect(await readFile(join(results.get(stepId('tree'))?.entry.path ?? '', 'first'), 'utf8')).toBe(
+      'the initrd',
+    );
+    expect(await readFile(results.get(stepId('uki'))?.entry.path ?? '', 'utf8')).toBe('uki initrd');
   });
 
   test('reports the first cause once, aborts what runs and begins nothing new', async () => {
