@@ -26,7 +26,8 @@ export function quiet(command) {
 /** Removes what mkimg keeps of packages and kernels beside results: -ff leaves it, as it leaves downloads. */
 export function forgetParts() {
   for (const { path, record } of entries()) {
-    if (['unpacked-package', 'module-indexes'].includes(record.kind)) rmSync(path, { recursive: true });
+    if (['unpacked-package', 'module-indexes', 'module-digest'].includes(record.kind))
+      rmSync(path, { recursive: true });
   }
 }
 

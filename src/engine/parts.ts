@@ -1,8 +1,10 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import type { HostPath, StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import { digestJson } from '../base/canonical.ts';
+import { allOf } from '../base/concurrency.ts';
 import type { Part, PartStore } from '../steps/implementation.ts';
 import type { StepIdentity } from './key.ts';
 import { lockKeys } from './key-lock.ts';
@@ -58,6 +60,9 @@ function claim(run: Run, parts: readonly Keyed<Part>[], made: Promise<readonly H
   }
 }
 
+/** Parts that are put into the store at a time. */
+const atOnce = 8;
+
 async function makeMissing<T extends Part>(
   run: Run,
   parts: readonly Keyed<T>[],
@@ -77,12 +82,14 @@ async function makeMissing<T extends Part>(
   const missing = parts.filter((_, index) => found[index] === undefined);
   const made = missing.length === 0 ? [] : await make(missing.map(({ part }) => part));
   run.signal.throwIfAborted();
-  const kept = new Map<StepKey, HostPath>();
-  for (const [index, keyed] of missing.entries()) {
+  // One after the other, they would wait for the disk a thousand times.
+  const limit = pLimit(atOnce);
+  const keepAt = async (index: number, keyed: Keyed<T>): Promise<[StepKey, HostPath]> => {
     const directory = made[index];
     if (directory === undefined) throw new Error(`internal: ${keyed.part.label} was not made`);
-    kept.set(keyed.key, await keep(run, keyed, directory));
-  }
+    return [keyed.key, await keep(run, keyed, directory)];
+  };
+  const kept = new Map(await allOf(missing.map((keyed, index) => () => limit(() => keepAt(index, keyed)))));
   return parts.map(({ part, key }, index) => {
     const path = found[index]?.path ?? kept.get(key);
     if (path === undefined) throw new Error(`internal: ${part.label} is neither found nor made`);

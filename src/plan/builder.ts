@@ -8,6 +8,7 @@ import type { StepInputs } from './vocabulary.ts';
 const outputTypes = {
   'resolve-packages': 'file',
   'select-base': 'file',
+  'extract-packages': 'file',
   'unpack-packages': 'tree',
   'install-packages': 'tree',
   'apt-sources': 'tree',
@@ -23,6 +24,7 @@ const outputTypes = {
   'check-dlopens': 'tree',
   'add-dlopens': 'file',
   'place-kernels': 'tree',
+  'index-modules': 'file',
   depmod: 'tree',
   hwdb: 'tree',
   sysusers: 'tree',

@@ -12,6 +12,8 @@ export interface Installation {
   readonly base: Ref<'tree'> | undefined;
   /** What further packages are resolved on top of. */
   readonly scene: PackageScene;
+  /** The packages of a new tree, extracted. */
+  readonly extracted?: Ref<'file'>;
 }
 
 /** Plans the beginning of a tree: base trees, skeleton trees, packages. On base trees, only what is named is installed. */
@@ -25,7 +27,11 @@ export function planInstallation(image: PlannedImage): Installation {
     ...{ names: config.Packages, scene, what: 'packages' },
     ...(start === undefined ? {} : { tree: start }),
   });
-  return { tree: packages.tree, base, scene: { ...scene, installed: packages.resolved } };
+  const { tree, resolved, extracted } = packages;
+  return {
+    ...{ tree, base, scene: { ...scene, installed: resolved } },
+    ...(extracted === undefined ? {} : { extracted }),
+  };
 }
 
 /** Another image's tree is built on as it is: its layers are shared. All else is copied, in the order of the setting. */
@@ -70,10 +76,13 @@ const packageSettings = {
   'volatile packages': { setting: 'VolatilePackages', variant: { variant: 'volatile' } },
 } as const;
 
-function planPackages(
-  image: PlannedImage,
-  { tree: base, names, scene, what }: PackageStep,
-): { readonly tree: Ref<'tree'>; readonly resolved: Ref<'file'> } {
+interface PlannedPackages {
+  readonly tree: Ref<'tree'>;
+  readonly resolved: Ref<'file'>;
+  readonly extracted?: Ref<'file'>;
+}
+
+function planPackages(image: PlannedImage, { tree: base, names, scene, what }: PackageStep): PlannedPackages {
   const { config } = image;
   const { setting, variant } = packageSettings[what];
   const origin = image.originOption(setting);
@@ -93,19 +102,17 @@ function planPackages(
     ...(sources.length === 0 ? {} : { packages: sources }),
   };
   const setUp = { bootable: config.Bootable !== false, environment: image.environment };
+  const start = base === undefined ? newTree(image, { common, setUp }) : { inputs: { base } };
   const tree = image.add(
     'install-packages',
-    {
-      ...{ ...common, ...setUp },
-      ...(base === undefined ? newTree(image, { common, setUp }) : { base }),
-    },
+    { ...common, ...setUp, ...start.inputs },
     // What takes a moment is kept together with what follows.
     {
       ...{ label: `install ${what}`, keep: base !== undefined || !config.SkipKnownScripts },
       ...{ ...variant, ...origin },
     },
   );
-  return { tree, resolved };
+  return { tree, resolved, ...('extracted' in start ? { extracted: start.extracted } : {}) };
 }
 
 interface NewTree {
@@ -113,17 +120,19 @@ interface NewTree {
   readonly setUp: Pick<StepInputs['install-packages'], 'bootable' | 'environment'>;
 }
 
-/** What install-packages sets up in a new tree. */
-function newTree(
-  image: PlannedImage,
-  wish: NewTree,
-): Pick<StepInputs['install-packages'], 'base' | 'skipKnownScripts'> {
+interface UnpackedTree {
+  /** What install-packages sets up in it. */
+  readonly inputs: Pick<StepInputs['install-packages'], 'base' | 'skipKnownScripts'>;
+  readonly extracted?: Ref<'file'>;
+}
+
+function newTree(image: PlannedImage, wish: NewTree): UnpackedTree {
   const { config } = image;
-  if (!config.SkipKnownScripts) return { base: planNewTree(image, wish) };
+  if (!config.SkipKnownScripts) return planNewTree(image, wish);
   // Set up in a moment: no layer is worth its while.
   const inputs = { ...wish.common, ...leaveOutOption(config) };
   const options = { label: 'unpack packages', keep: true, ...image.originOption('Packages') };
-  return { base: image.add('unpack-packages', inputs, options), skipKnownScripts: true };
+  return { inputs: { base: image.add('unpack-packages', inputs, options), skipKnownScripts: true } };
 }
 
 /** Files that are removed in the end need not be unpacked, where no script runs that could look for them. */
@@ -137,8 +146,10 @@ function leaveOutOption(config: PlannedImage['config']): Pick<StepInputs['unpack
  * A new tree of unpacked packages, for install-packages to set up. Its base set is set up before: it stays the same whatever
  * else is asked for, and takes half of the time.
  */
-function planNewTree(image: PlannedImage, { common, setUp }: NewTree): Ref<'tree'> {
+function planNewTree(image: PlannedImage, { common, setUp }: NewTree): UnpackedTree {
   const origin = image.originOption('Packages');
+  const { documentation, ...ofPackages } = common;
+  const extracted = image.add('extract-packages', ofPackages, { label: 'extract packages', ...origin });
   const resolved = image.add('select-base', { resolved: common.resolved }, { label: 'select the base set' });
   const ofBase = { ...common, resolved };
   const unpacked = image.add('unpack-packages', ofBase, {
@@ -150,11 +161,13 @@ function planNewTree(image: PlannedImage, { common, setUp }: NewTree): Ref<'tree
     { ...ofBase, ...setUp, base: unpacked, triggersLater: true },
     { label: 'install the base set', variant: 'base', keep: true, ...origin },
   );
-  return image.add(
+  const tree = image.add(
     'unpack-packages',
-    { ...common, base },
+    // What it adds to the list of packages is only that the work is done.
+    { ...ofPackages, documentation, base, extracted: { ...extracted, unkeyed: true } },
     { label: 'unpack packages', keep: true, ...origin },
   );
+  return { inputs: { base: tree }, extracted };
 }
 
 /** On top of packages that are there, only repositories can tell what to add. */

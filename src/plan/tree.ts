@@ -43,7 +43,7 @@ export function planTree(image: PlannedImage): PlannedTree {
   const chain = startChain(image, installation.tree);
   planAptSources(image, chain);
   planScripts(image, chain, 'prepare');
-  planKernelFiles(image, chain);
+  planKernelFiles(image, chain, installation);
   const packages = planBuild(image, chain, installation);
   planConfiguration(image, chain);
   const described = planPackageRemoval(image, chain);
@@ -78,10 +78,17 @@ function planAptSources(image: PlannedImage, chain: Chain): void {
 }
 
 /** Module and hardware indexes: long to make, and seldom changed by what follows, so they get a layer of their own. */
-function planKernelFiles(image: PlannedImage, chain: Chain): void {
+function planKernelFiles(image: PlannedImage, chain: Chain, { extracted }: Installation): void {
   if (image.hasKernel) {
     chain.change('place-kernels', {}, { label: 'place kernels' });
-    chain.change('depmod', {}, { label: 'index kernel modules', keep: true });
+    const indexed =
+      extracted === undefined
+        ? undefined
+        : image.add('index-modules', { extracted }, { label: 'index modules of packages' });
+    chain.change('depmod', indexed === undefined ? {} : { indexed: { ...indexed, unkeyed: true } }, {
+      label: 'index kernel modules',
+      keep: true,
+    });
   }
   // An initrd has no use for the names of hardware, and its hardware database would be a third of it.
   if (!image.isInitrd) chain.change('hwdb', {}, { label: 'compile the hardware database', keep: true });

@@ -108,12 +108,24 @@ export interface StepInputs {
    */
   'select-base': { readonly resolved: Ref<'file'> };
   /**
+   * Downloads and extracts packages while others are set up. Output: `file`, a ResolvedPackages document of those whose content
+   * is in the store.
+   */
+  'extract-packages': {
+    readonly resolved: Ref<'file'>;
+    readonly architecture: ArchitectureName;
+    /** As in unpack-packages. */
+    readonly packages?: readonly MadePackages[];
+  };
+  /**
    * The resolved packages, unpacked and not configured: a new tree, shared with all other trees of the same packages, or what
    * `base` does not have of them, as a layer above it. Empty when only dpkg itself can unpack them. Output: `tree`.
    */
   'unpack-packages': {
     readonly base?: Ref<'tree'>;
     readonly resolved: Ref<'file'>;
+    /** extract-packages, which has done the most of it meanwhile. */
+    readonly extracted?: Ref<'file'>;
     readonly architecture: ArchitectureName;
     readonly documentation: boolean;
     /** Where local packages are that `resolved` may name. It has their digests, so these do not count. */
@@ -162,7 +174,13 @@ export interface StepInputs {
   // --- finishing ------------------------------------------------------------------------------------------------
   /** Moves kernels to usr/lib/modules/VERSION/vmlinuz, so that every later step finds them in one place. */
   'place-kernels': { readonly base: Ref<'tree'> };
-  depmod: { readonly base: Ref<'tree'> };
+  /** Makes indexes of the modules in extracted packages. Output: `file`, the versions of their kernels. */
+  'index-modules': { readonly extracted: Ref<'file'> };
+  depmod: {
+    readonly base: Ref<'tree'>;
+    /** index-modules, which may have made the indexes meanwhile. */
+    readonly indexed?: Ref<'file'>;
+  };
   hwdb: { readonly base: Ref<'tree'> };
   sysusers: { readonly base: Ref<'tree'>; readonly epoch: number };
   /** `rootOwned`: the owners of what is made do not matter. */

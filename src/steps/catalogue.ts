@@ -10,11 +10,13 @@ import { cleanTraces } from './clean-traces.ts';
 import { compress } from './compress.ts';
 import { copyTrees } from './copy-trees.ts';
 import { depmod } from './depmod.ts';
+import { extractPackages } from './extract-packages.ts';
 import { extractKernels } from './extract-kernels.ts';
 import { firstboot } from './firstboot.ts';
 import { hwdb } from './hwdb.ts';
 import { identity } from './identity.ts';
 import type { StepImplementation } from './implementation.ts';
+import { indexModules } from './index-modules.ts';
 import { installBootLoader } from './install-boot-loader.ts';
 import { installPackages } from './install-packages.ts';
 import { joinInitrds } from './join-initrds.ts';
@@ -48,6 +50,7 @@ export const catalogue = {
   'add-dlopens': addDlopens,
   'check-dlopens': checkDlopens,
   'select-base': selectBase,
+  'extract-packages': extractPackages,
   'unpack-packages': unpackPackages,
   'install-packages': installPackages,
   'apt-sources': aptSources,
@@ -62,6 +65,7 @@ export const catalogue = {
   'remove-files': removeFiles,
   'remove-unused-libraries': removeUnusedLibraries,
   'place-kernels': placeKernels,
+  'index-modules': indexModules,
   depmod,
   hwdb,
   sysusers,

@@ -60,6 +60,19 @@ export async function unpackedPackages(
   packages: readonly ResolvedPackage[],
   context: BuildContext,
 ): Promise<readonly UnpackedPackage[]> {
+  const directories = await packageDirectories(packages, context);
+  return packages.map((entry, index) => {
+    const directory = directories[index];
+    if (directory === undefined) throw new Error(`internal: ${entry.name} was not unpacked`);
+    return readUnpacked(entry, directory);
+  });
+}
+
+/** Where the content of packages is, in their order; see UnpackedPackage.directory. */
+export function packageDirectories(
+  packages: readonly ResolvedPackage[],
+  context: BuildContext,
+): Promise<readonly HostPath[]> {
   const parts: readonly PackagePart[] = packages.map((entry) => ({
     kind: entry.repacked === undefined ? 'unpacked-package' : 'repacked-package',
     version: 1,
@@ -69,17 +82,12 @@ export async function unpackedPackages(
     checksums: { list: 'control/md5sums', below: 'data' },
     entry,
   }));
-  const directories = await context.parts.obtain(parts, (missing) =>
+  return context.parts.obtain(parts, (missing) =>
     makeUnpacked(
       missing.map(({ entry }) => entry),
       context,
     ),
   );
-  return parts.map(({ entry }, index) => {
-    const directory = directories[index];
-    if (directory === undefined) throw new Error(`internal: ${entry.name} was not unpacked`);
-    return readUnpacked(entry, directory);
-  });
 }
 
 /** Extracts package files, and puts those together that are made of installed files. */

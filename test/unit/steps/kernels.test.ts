@@ -7,7 +7,8 @@ import type { TemporaryDirectory } from '../../../src/base/temporary.ts';
 import { temporaryDirectory } from '../../../src/base/temporary.ts';
 import { bufferSource } from '../../../src/formats/bytes.ts';
 import { memberData, readNewc } from '../../../src/formats/newc-reader.ts';
-import { depmod, depmodRun } from '../../../src/steps/depmod.ts';
+import { depmod } from '../../../src/steps/depmod.ts';
+import { depmodRun } from '../../../src/steps/module-indexes.ts';
 import { extractKernels } from '../../../src/steps/extract-kernels.ts';
 import { unpackRun } from '../../../src/steps/kernel-modules/firmware-names.ts';
 import { adaptedCompression, packKernelModules } from '../../../src/steps/pack-kernel-modules.ts';
@@ -171,13 +172,16 @@ describe('depmod', () => {
     const configuration = [
       { source: hostPath('/t/etc/depmod.d'), target: '/depmod.d/etc-depmod.d', mode: 'ro' as const },
     ];
-    const request = depmodRun({ version: '6.1', modules: hostPath('/t/usr/lib/modules'), configuration });
+    const kernel = { version: '6.1', modules: hostPath('/t/usr/lib/modules'), configuration };
+    const request = depmodRun(kernel, { made: hostPath('/made'), directories: ['kernel'] });
     expect(request.argv).toEqual(['-C', '/depmod.d/etc-depmod.d', '-a', '-b', '/buildroot', '6.1']);
-    expect(request.mounts?.[0]).toEqual({
-      source: '/t/usr/lib/modules',
-      target: '/buildroot/usr/lib/modules',
-      mode: 'rw',
-    });
+    const inside = '/buildroot/usr/lib/modules';
+    expect(request.mounts).toEqual([
+      { source: '/t/usr/lib/modules', target: inside, mode: 'ro' },
+      { source: '/made', target: `${inside}/6.1`, mode: 'rw' },
+      { source: '/t/usr/lib/modules/6.1/kernel', target: `${inside}/6.1/kernel`, mode: 'ro' },
+      ...configuration,
+    ]);
     expect(request.symlinks).toEqual([{ target: 'usr/lib', path: '/buildroot/lib' }]);
   });
 });
