@@ -1,7 +1,7 @@
 // `npm run bench -- NAME [--runs N] [--only PART]`: mkimg beside its peers, in turns, as ratios of one run on one machine.
 //
 //   npm run bench -- build      an image from scratch, and again without a change
-//   npm run bench -- engine     what builds, small changes and shared packages cost
+//   npm run bench -- engine     what builds, small changes and shared packages cost (parts: disk, initrd, images, tree)
 //   npm run bench -- growth     a tree of a hundred, some hundred, a thousand packages
 //   npm run bench -- initrd     initrds of one system, beside mkinitramfs, dracut and mkosi-initrd (parts: trees, times, boots)
 //   npm run bench -- config     reading a configuration of 200 drop-ins and 20 subimages

@@ -22,8 +22,8 @@ const times = {};
 /** @type {Record<string, number>} */
 const memory = {};
 
-/** @param {number} runs */
-export function benchEngine(runs) {
+/** @param {number} runs @param {string} [only] a part of it */
+export function benchEngine(runs, only) {
   const mkosi = installMkosi();
   const disk = writeProject('disk', diskSettings(packages));
   const initrd = writeProject('initrd', {
@@ -47,38 +47,56 @@ export function benchEngine(runs) {
     if (readdirSync(`${project}.peer`).length === 0) quiet(peer(mkosi, project, '-ff'));
   }
   quiet(bootstrap);
+  const parts = {
+    disk: (/** @type {number} */ turn) => measureDisk(disk, mkosi, turn),
+    initrd: () => {
+      time('initrd, mkosi', peer(mkosi, initrd, '-ff'));
+      timeFromScratch('initrd', initrd);
+    },
+    images: () => {
+      timeFromScratch('one image', one);
+      timeFromScratch('two images', two);
+    },
+    tree: () => {
+      time('tree, mmdebstrap', bootstrap);
+      timeFromScratch('tree', tree);
+    },
+  };
+  const isWanted = (/** @type {string} */ part) => only === undefined || part === only;
   for (let turn = 0; turn < runs; turn++) {
     console.log(`turn ${turn + 1}, load ${loadavg()[0]?.toFixed(1)}`);
-    time('disk, mkosi', peer(mkosi, disk, '-ff'));
-    forgetParts();
-    time('disk', build(disk, '-ff'));
-    time('disk, packages unpacked before', build(disk, '-ff'));
-    time('unchanged', build(disk));
-    quiet(peer(mkosi, disk, '-ff --incremental=yes'));
-    changeExtra(disk, turn);
-    time('extra file, mkosi', peer(mkosi, disk, '-f --incremental=yes'));
-    time('extra file', build(disk));
-    const more = writeProject(
-      'disk',
-      diskSettings([...packages, additions[turn % additions.length] ?? 'less']),
-    );
-    time('package added', build(more));
-    writeProject('disk', diskSettings(packages));
-    time('initrd, mkosi', peer(mkosi, initrd, '-ff'));
-    forgetParts();
-    time('initrd', build(initrd, '-ff'));
-    forgetParts();
-    time('one image', build(one, '-ff'));
-    forgetParts();
-    time('two images', build(two, '-ff'));
-    time('tree, mmdebstrap', bootstrap);
-    forgetParts();
-    time('tree', build(tree, '-ff'));
+    for (const [part, measurePart] of Object.entries(parts)) if (isWanted(part)) measurePart(turn);
   }
-  memory['disk, mkosi'] = peakMemory(peer(mkosi, disk, '-ff'));
-  forgetParts();
-  memory['disk'] = peakMemory(build(disk, '-ff'));
+  if (isWanted('disk')) {
+    memory['disk, mkosi'] = peakMemory(peer(mkosi, disk, '-ff'));
+    forgetParts();
+    memory['disk'] = peakMemory(build(disk, '-ff'));
+  }
   summarize();
+}
+
+/** @param {string} disk @param {string} mkosi @param {number} turn */
+function measureDisk(disk, mkosi, turn) {
+  time('disk, mkosi', peer(mkosi, disk, '-ff'));
+  timeFromScratch('disk', disk);
+  time('disk, packages unpacked before', build(disk, '-ff'));
+  time('unchanged', build(disk));
+  quiet(peer(mkosi, disk, '-ff --incremental=yes'));
+  changeExtra(disk, turn);
+  time('extra file, mkosi', peer(mkosi, disk, '-f --incremental=yes'));
+  time('extra file', build(disk));
+  const more = writeProject(
+    'disk',
+    diskSettings([...packages, additions[turn % additions.length] ?? 'less']),
+  );
+  time('package added', build(more));
+  writeProject('disk', diskSettings(packages));
+}
+
+/** @param {string} name @param {string} project */
+function timeFromScratch(name, project) {
+  forgetParts();
+  time(name, build(project, '-ff'));
 }
 
 /** Without a kernel: mkimg would make an initrd for it. */
@@ -113,7 +131,7 @@ function summarize() {
   console.log('\ncase                       seconds   of                    ratio   target');
   /** @type {{ name: string, seconds: number, base: string, baseSeconds: number, ratio: number, target: number }[]} */
   const rows = [];
-  for (const [name, base, target] of targets) {
+  for (const [name, base, target] of targets.filter(([row]) => times[row] !== undefined)) {
     // Turns of one load: the ratio is that of each turn.
     const ratios = (times[name] ?? []).map((seconds, turn) => seconds / (times[base]?.[turn] ?? Number.NaN));
     const row = { name, seconds: best(name), base, baseSeconds: best(base), ratio: median(ratios), target };
@@ -121,7 +139,9 @@ function summarize() {
     const columns = [name.padEnd(26), row.seconds.toFixed(2).padStart(7), `  ${base.padEnd(21)}`];
     console.log(`${columns.join(' ')} ${row.ratio.toFixed(3)}   ${target}`);
   }
-  console.log(`unchanged                  ${best('unchanged').toFixed(2).padStart(7)} s, target 0.4`);
+  if (times['unchanged'] !== undefined) {
+    console.log(`unchanged                  ${best('unchanged').toFixed(2).padStart(7)} s, target 0.4`);
+  }
   console.log(`peak memory, MiB: ${JSON.stringify(memory)}`);
   writeFileSync(
     join(directory, 'results.json'),
