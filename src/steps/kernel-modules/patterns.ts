@@ -55,10 +55,30 @@ export function globSource(glob: string): string {
     if (character === '*') source += '.*';
     else if (character === '?') source += '.';
     else if (end > 0) {
-      const set = glob.slice(index + 1, end).replace(/[\\\]^[]/g, '\\$&');
-      source += set.startsWith('!') ? `[^${set.slice(1)}]` : `[${set}]`;
+      source += setSource(glob.slice(index + 1, end));
       index = end;
     } else source += character.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
   }
   return source;
+}
+
+/** What stands between brackets; a range that ends before it begins holds nothing, as with fnmatch(3). */
+function setSource(set: string): string {
+  const negated = set.startsWith('!');
+  const body = negated ? set.slice(1) : set;
+  const items: string[] = [];
+  for (let index = 0; index < body.length; index++) {
+    const [first, last] = [body.charAt(index), body.charAt(index + 2)];
+    if (body.charAt(index + 1) !== '-' || last === '') {
+      items.push(escaped(first));
+      continue;
+    }
+    if (first <= last) items.push(`${escaped(first)}-${escaped(last)}`);
+    index += 2;
+  }
+  return `[${negated ? '^' : ''}${items.join('')}]`;
+}
+
+function escaped(character: string): string {
+  return character.replace(/[\\\]^[-]/g, '\\$&');
 }

@@ -113,6 +113,13 @@ describe('modulePattern', () => {
     ['raid?', 'kernel/drivers/md/raid10.ko', false],
     ['a+b(c', 'kernel/a+b(c.ko', true],
     ['[', 'kernel/[.ko', true],
+    // Ranges as fnmatch(3) has them.
+    ['raid[9-0]', 'kernel/drivers/md/raid1.ko', false],
+    ['raid[!9-0]', 'kernel/drivers/md/raid1.ko', true],
+    ['raid[9-01]', 'kernel/drivers/md/raid1.ko', true],
+    ['raid[1-]', 'kernel/drivers/md/raid-.ko', true],
+    ['ra[a-i]d[^1]', 'kernel/drivers/md/raid1.ko', true],
+    ['d[ivers/xhci[!x]', 'kernel/drivers/xhci.ko', false],
   ])('%s and %s: %s', (pattern, path, expected) => {
     expect(modulePattern(pattern).matches(matchedPath(path))).toBe(expected);
     expect(modulePattern(`-${pattern}`)).toMatchObject({ exclude: true, text: `-${pattern}` });
