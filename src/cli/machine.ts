@@ -82,11 +82,29 @@ async function prepareMachine(
   const config = buildable(image.config);
   const machine = machineFor(config.Architecture);
   const source = await findBootSource(config, image.originOf('Format'));
+  if (source.kernel === undefined && machine.channels.smbios === 'never') {
+    noteLostWords(config, context);
+  }
   const tools = await chooseMachineTools(config.ToolsTree, { machine, source }, () =>
     hooks.vmTools(context, image),
   );
   const host = { tools, events: context.events, scratch: scratchDirectory() };
   return { image, config, machine, source, host, stateDirectory: hooks.stateDirectory(image) };
+}
+
+/** What boots a disk of such a machine has its command line in the disk itself. */
+function noteLostWords(
+  { KernelCommandLineExtra: words, Architecture: architecture }: BuildableConfig,
+  { events }: VerbContext,
+): void {
+  if (words.length === 0) return;
+  events.emit({
+    type: 'note',
+    level: 'warning',
+    code: 'command-line-ignored',
+    message: `KernelCommandLineExtra= has no effect on disks for ${architecture}: nothing adds to the command line that they boot with`,
+    hint: 'Build the words into the image with KernelCommandLine=, or start the kernel directly with Firmware=linux.',
+  });
 }
 
 /** $TMPDIR where it is set, else /var/tmp: temporary disks are too large for a /tmp in memory. */

@@ -6,6 +6,7 @@ import { MkimgError, unreachable } from '../base/errors.ts';
 import { exists, namesIn } from '../base/files.ts';
 import { compareVersions } from '../base/version.ts';
 import type { BuildableConfig } from '../config/project.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
 import { hasUefi } from '../distro/architectures/index.ts';
 import { openSource } from '../formats/bytes.ts';
 import { readGpt } from '../formats/gpt.ts';
@@ -80,6 +81,12 @@ async function diskSource(config: BuildableConfig, origin: Origin): Promise<Boot
       origin,
     });
   }
+  if (config.Firmware === 'bios' && !hasBios(config.Architecture)) {
+    throw new MkimgError('no-machine', `there is no BIOS for ${config.Architecture}`, {
+      hint: 'Leave out Firmware=.',
+      class: 'usage',
+    });
+  }
   if (config.Firmware !== 'linux') return { firmware: firmwareOf(config), disk, commandLine: [] };
   return {
     firmware: 'none',
@@ -91,9 +98,9 @@ async function diskSource(config: BuildableConfig, origin: Origin): Promise<Boot
 
 async function ukiSource(config: BuildableConfig, origin: Origin): Promise<BootSource> {
   const path = await built(mainOutput(config));
-  if (config.Firmware === 'linux') {
+  if (config.Firmware === 'linux' || config.Firmware === 'bios') {
     throw new MkimgError('not-bootable', 'a unified kernel image is started by UEFI firmware', {
-      hint: 'Leave out Firmware=linux.',
+      hint: `Leave out Firmware=${config.Firmware}.`,
       class: 'usage',
       origin,
     });
@@ -128,6 +135,7 @@ async function directorySource(config: BuildableConfig): Promise<BootSource> {
 function firmwareOf(config: BuildableConfig): BootSource['firmware'] {
   switch (config.Firmware) {
     case 'linux':
+    case 'bios':
       return 'none';
     case 'uefi-secure-boot':
       return 'uefi-secure-boot';
@@ -153,6 +161,10 @@ function rootOfDisk(disk: HostPath): string[] {
   using source = openSource(disk);
   const root = readGpt(source).partitions.find(({ type }) => /^root-[a-z0-9-]+(?<!-verity|-sig)$/.test(type));
   return root === undefined ? [] : [`root=PARTUUID=${root.uuid}`, 'rw'];
+}
+
+function hasBios(architecture: ArchitectureName): boolean {
+  return architecture === 'x86-64' || architecture === 'x86';
 }
 
 /** Kernels stand in usr/lib/modules/VERSION/vmlinuz of every tree that mkimg finished; the newest counts. */

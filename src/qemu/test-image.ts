@@ -5,11 +5,12 @@ import { hostPath } from '../base/brand.ts';
 import { shellCommand } from '../sandbox/text.ts';
 import type { BootResult } from './boot-test.ts';
 import { runBootTest } from './boot-test.ts';
+import { guestChannels } from './credentials.ts';
 import { prepareDrives } from './drives.ts';
 import type { AcceleratorChoice } from './kvm.ts';
 import { chooseAccelerator, kvmVerdict, rememberBrokenKvm } from './kvm.ts';
 import type { MachineInputs } from './machine-request.ts';
-import { describeMachine } from './machine-request.ts';
+import { describeMachine, needsFirmware } from './machine-request.ts';
 import { runProbe } from './probe/run.ts';
 import type { ReportChannel } from './report.ts';
 import { chooseReportChannel } from './report.ts';
@@ -55,7 +56,12 @@ export async function testImage(test: ImageTest, host: VmHost): Promise<ImageTes
   const systemd =
     (await systemdVersionOf(config.OutputDirectory, config.Output)) ??
     debianReleaseFacts(config.Release).systemd;
-  const channel = chooseReportChannel(systemd);
+  const { smbios } = guestChannels(machine.channels, {
+    hasFirmware: needsFirmware(machine, test.inputs.source),
+    commandLine: undefined,
+  });
+  // What brings the report there takes some kilobytes, which no kernel command line has.
+  const channel = smbios ? chooseReportChannel(systemd) : 'console';
   let result = await runOnce(test, host, { choice, channel, results });
   let note = choice.note;
   if (

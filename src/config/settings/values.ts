@@ -14,7 +14,7 @@ export const bootLoaders = ['none', 'uki', 'systemd-boot'] as const;
 export const laterBootLoaders = ['grub', 'uki-signed', 'systemd-boot-signed', 'grub-signed'] as const;
 
 /** How virtual machines boot. */
-export const firmwares = ['auto', 'linux', 'uefi', 'uefi-secure-boot'] as const;
+export const firmwares = ['auto', 'bios', 'linux', 'uefi', 'uefi-secure-boot'] as const;
 export const laterFirmwares = ['linux-noinitrd'] as const;
 
 /** Networks of virtual machines. */

@@ -126,8 +126,8 @@ export const Firmware = setting({
   flags: { oldLongs: ['qemu-firmware'] },
   oldNames: ['QemuFirmware'],
   summary: 'How the virtual machine boots',
-  doc: `\`linux\` starts the kernel directly, \`linux-noinitrd\` without an initrd; \`auto\` takes UEFI for disk images and the
-kernel for trees and archives.`,
+  doc: `\`linux\` starts the kernel directly, \`linux-noinitrd\` without an initrd; \`bios\` is for disk images with
+BiosBootloader=; \`auto\` takes UEFI for disk images, where the architecture has it, and the kernel for trees and archives.`,
 });
 
 export const FirmwareVariables = optionalSetting({

@@ -68,6 +68,21 @@ describe('findBootSource', () => {
     expect((await findBootSource({ ...config, Firmware: 'uefi' }, origin)).firmware).toBe('uefi');
   });
 
+  it('leaves a disk to the BIOS of a PC where that is asked for, and refuses it elsewhere', async () => {
+    await built('image.raw', 'image.efi');
+    const config = await configOf({ Format: 'disk', Firmware: 'bios' });
+    expect(await findBootSource(config, origin)).toEqual({
+      firmware: 'none',
+      disk: at('image.raw'),
+      commandLine: [],
+    });
+    await expect(findBootSource({ ...config, Architecture: 'arm64' }, origin)).rejects.toMatchObject({
+      code: 'no-machine',
+    });
+    const uki = await configOf({ Format: 'uki', Firmware: 'bios' });
+    await expect(findBootSource(uki, origin)).rejects.toMatchObject({ code: 'not-bootable' });
+  });
+
   it('boots a unified kernel image by firmware', async () => {
     await built('image.efi');
     expect(await findBootSource(await configOf({ Format: 'uki' }), origin)).toEqual({
