@@ -8,7 +8,7 @@ export const ppc64_le: Machine = {
   program: 'qemu-system-ppc64',
   packages: { qemu: 'qemu-system-ppc' },
   // Software emulation cannot do what these keep away from, and QEMU warns of each.
-  type: 'pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken',
+  type: 'pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off',
   cpu: { kvm: 'host', tcg: 'power9' },
   console: architectures['ppc64-le'].console,
   devices: { ...pciDevices, tpm: 'tpm-spapr' },
