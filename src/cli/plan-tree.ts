@@ -1,5 +1,6 @@
 import type { StepId } from '../base/brand.ts';
 import type { Evaluation, StepStatus } from '../engine/evaluate.ts';
+import { programReferences } from '../engine/graph.ts';
 import { referencesIn } from '../engine/key.ts';
 import type { Plan, Step } from '../plan/step.ts';
 import { outputSteps } from '../plan/step.ts';
@@ -12,11 +13,12 @@ export function stateWord(status: StepStatus | undefined, isNeeded: boolean): st
 }
 
 /** Ids of the steps whose results a step takes, the tree that it works on last, each once. */
-export function sourcesOf({ inputs, tools }: Step): readonly StepId[] {
+export function sourcesOf(step: Step): readonly StepId[] {
+  const { inputs } = step;
   const main = 'base' in inputs ? inputs.base : 'tree' in inputs ? inputs.tree : undefined;
   const all = referencesIn(inputs).map(({ $ref }) => $ref);
   const rest = main === undefined ? all : [...all.filter((id) => id !== main.$ref), main.$ref];
-  return [...new Set([...(tools.kind === 'tree' ? [tools.tree.$ref] : []), ...rest])];
+  return [...new Set([...programReferences(step).map(({ $ref }) => $ref), ...rest])];
 }
 
 /**

@@ -2,7 +2,7 @@ import type { HostPath, StepId } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { EventSink } from '../base/events.ts';
 import type { HostInput, Step, StepKind, StepTools } from '../plan/step.ts';
-import type { Sandbox, ToolsRoot } from '../sandbox/types.ts';
+import type { Emulator, Sandbox, ToolsRoot } from '../sandbox/types.ts';
 import type { BuildContext, MetadataPolicy, StateContext, ToolNeed } from '../steps/implementation.ts';
 import type { HostDigests } from './digest.ts';
 import type { History } from './history.ts';
@@ -56,6 +56,7 @@ export interface EvaluationEnvironment {
 export interface SandboxRequest {
   readonly step: StepId;
   readonly tools: ToolsRoot;
+  readonly emulator?: Emulator;
   readonly signal: AbortSignal;
 }
 

@@ -1,6 +1,6 @@
 import type { StepId, StepKey } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
-import type { Plan, Ref, Step } from '../plan/step.ts';
+import type { HostInput, Plan, Ref, Step } from '../plan/step.ts';
 import { outputSteps } from '../plan/step.ts';
 import type { StateContext, ToolNeed } from '../steps/implementation.ts';
 import type { AnyStep, EvaluationEnvironment } from './environment.ts';
@@ -156,18 +156,17 @@ export async function identifyInputs(
   reference: (ref: Ref) => Promise<Json>,
 ): Promise<StepIdentity> {
   const { tools } = step;
+  const count = { ref: reference, host: (input: HostInput) => environment.digests.digest(input) };
+  const emulator = await inputIdentity(step.emulator, count);
   return {
     kind: step.kind,
     version: implementation.version,
-    inputs:
-      (await inputIdentity(step.inputs, {
-        ref: reference,
-        host: (input) => environment.digests.digest(input),
-      })) ?? {},
+    inputs: (await inputIdentity(step.inputs, count)) ?? {},
     tools:
       tools.kind === 'tree'
         ? { $ref: await reference(tools.tree) }
         : await environment.identifyTools(keyTools(step, implementation), tools),
+    ...(emulator === undefined ? {} : { emulator }),
     ownership: environment.ownership,
   };
 }

@@ -67,9 +67,17 @@ function baseOf({ inputs }: Step): Ref | undefined {
   return 'base' in inputs ? inputs.base : undefined;
 }
 
-/** References in the inputs, and the tools tree. */
+/** References in the inputs, the tools tree, and the emulator. */
 export function allReferences({ step, references }: Node): readonly Ref[] {
-  return step.tools.kind === 'tree' ? [...references, step.tools.tree] : references;
+  return [...references, ...programReferences(step)];
+}
+
+/** The steps that make what a step runs with. */
+export function programReferences({ tools, emulator }: Step): readonly Ref[] {
+  return [
+    ...(tools.kind === 'tree' ? [tools.tree] : []),
+    ...(emulator?.kind === 'program' ? [emulator.program] : []),
+  ];
 }
 
 function checkReference({ step, base }: Node, ref: Ref, target: Node | undefined): void {

@@ -1,8 +1,12 @@
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { HostPath, StepId } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
 import { byBytes } from '../base/canonical.ts';
 import { Resources } from '../base/disposal.ts';
-import type { OpenedFile, OpenedFiles, OpenedTree, Ref } from '../plan/step.ts';
+import { architectures } from '../distro/architectures/index.ts';
+import type { OpenedFile, OpenedFiles, OpenedTree, Ref, StepEmulator } from '../plan/step.ts';
+import type { Emulator } from '../sandbox/types.ts';
 import type { SpecialInput } from './key.ts';
 import { isSpecial } from './key.ts';
 import { productsPath } from './layout.ts';
@@ -13,6 +17,7 @@ import type { TreeViews } from './views.ts';
 export interface OpenedInputs extends AsyncDisposable {
   readonly inputs: unknown;
   readonly toolsTree: HostPath | undefined;
+  readonly emulator: Emulator | undefined;
 }
 
 export interface InputSources {
@@ -21,6 +26,7 @@ export interface InputSources {
   /** The tree that the step changes, which is mounted already. */
   readonly working: { readonly step: StepId; readonly root: HostPath } | undefined;
   readonly toolsTree: Ref | undefined;
+  readonly emulator: StepEmulator | undefined;
   readonly secrets: ReadonlyMap<string, string>;
   readonly views: TreeViews;
 }
@@ -35,8 +41,17 @@ export async function openInputs(inputs: unknown, sources: InputSources): Promis
   return {
     inputs: opened,
     toolsTree: toolsTree?.root,
+    emulator: sources.emulator && openEmulator(sources.emulator, sources),
     [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
   };
+}
+
+/** The machine's own interpreters need nothing. */
+function openEmulator(emulator: StepEmulator, sources: InputSources): Emulator | undefined {
+  if (emulator.kind === 'machine') return undefined;
+  const { architecture, program } = emulator;
+  const { path } = entryOf(program, sources);
+  return { architecture, program: hostPath(join(path, architectures[architecture].emulator)) };
 }
 
 async function openValue(value: unknown, sources: InputSources, trees: Resources): Promise<unknown> {

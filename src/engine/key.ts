@@ -22,6 +22,8 @@ export interface StepIdentity {
   readonly inputs: Json;
   /** The key of the tools tree, or names and versions of the tools. */
   readonly tools: Json;
+  /** What runs programs of another architecture. */
+  readonly emulator?: Json;
   /** `flat`: made where only one user id is mapped, so all files belong to it. */
   readonly ownership: 'full' | 'flat';
   /** State of the world outside, such as that of package repositories. */
@@ -34,8 +36,12 @@ export function keyOf(identity: StepIdentity): StepKey {
 }
 
 /** The identity as plain data, for records. */
-export function identityJson({ kind, version, inputs, tools, ownership, state }: StepIdentity): Json {
-  return { kind, version, inputs, tools, ownership, ...(state === undefined ? {} : { state }) };
+export function identityJson({ emulator, state, ...identity }: StepIdentity): Json {
+  return {
+    ...identity,
+    ...(emulator === undefined ? {} : { emulator }),
+    ...(state === undefined ? {} : { state }),
+  };
 }
 
 /**

@@ -184,6 +184,7 @@ export async function openStepInputs(
     entries: new Map(entries),
     working,
     toolsTree: step.tools.kind === 'tree' ? step.tools.tree : undefined,
+    emulator: step.emulator,
     secrets: run.environment.secrets,
     views: run.views,
   });
@@ -295,7 +296,10 @@ function buildContext(run: Run, { node, opened, work, products, tree }: ContextP
   const { step } = node;
   return {
     events,
-    sandbox: environment.sandboxFor({ step: step.id, signal, tools: toolsRoot(node, opened) }),
+    sandbox: environment.sandboxFor({
+      ...{ step: step.id, signal, tools: toolsRoot(node, opened) },
+      ...(opened.emulator === undefined ? {} : { emulator: opened.emulator }),
+    }),
     work,
     products,
     packagePool: store.layout.packages,

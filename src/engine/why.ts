@@ -5,6 +5,7 @@ import type { Plan, Step } from '../plan/step.ts';
 import type { StepStatus } from './evaluate.ts';
 import type { History } from './history.ts';
 import type { IdentityChange, StepIdentity } from './key.ts';
+import { programReferences } from './graph.ts';
 import { compareIdentities, identityJson, referencesIn } from './key.ts';
 
 /** Why the result of a step is not the one of last time. */
@@ -98,7 +99,7 @@ function exploreStep(step: Step, exploration: Exploration): boolean {
 /** The first steps on the way here whose results nobody can foretell, or whose results are looked into and are gone. */
 function exploreUnknown(step: Step, exploration: Exploration): boolean {
   const { inquiry, steps, causes } = exploration;
-  const sources = [...referencesIn(step.inputs), ...toolsReference(step)].flatMap(({ $ref }) => {
+  const sources = [...referencesIn(step.inputs), ...programReferences(step)].flatMap(({ $ref }) => {
     const source = steps.get($ref);
     const isGone = source?.kind === 'resolve-packages' && !inquiry.isStored($ref);
     return source !== undefined && (inquiry.identityOf($ref) === undefined || isGone) ? [source] : [];
@@ -116,10 +117,6 @@ function sourceOf(step: Step, path: string, { steps }: Exploration): Step | unde
   const value = planValueAt(step, path);
   const id = isObject(value) ? value['$ref'] : undefined;
   return [...steps.values()].find((candidate) => candidate.id === id);
-}
-
-function toolsReference({ tools }: Step): readonly { readonly $ref: StepId }[] {
-  return tools.kind === 'tree' ? [tools.tree] : [];
 }
 
 /** Versions of tools by name, so that one that comes or goes shifts no other. */

@@ -1,12 +1,13 @@
 import type { ImageName, StepId } from '../base/brand.ts';
 import { stepId } from '../base/brand.ts';
 import type { Origin } from '../base/diagnostic.ts';
-import type { ArtifactType, Ref, Step, StepKind, StepTools } from './step.ts';
+import type { ArtifactType, Ref, Step, StepEmulator, StepKind, StepTools } from './step.ts';
 import type { StepInputs } from './vocabulary.ts';
 
 /** Which kind of artifact each kind of step makes; steps/catalogue.ts must agree (a contract test compares them). */
 const outputTypes = {
   'resolve-packages': 'file',
+  'extract-files': 'files',
   'select-base': 'file',
   'extract-packages': 'file',
   'unpack-packages': 'tree',
@@ -67,11 +68,26 @@ export interface StepOptions {
   readonly variant?: string;
 }
 
+/** Kinds that run programs of the tree. All others are done by tools, whatever the tree's architecture. */
+const emulatedKinds: ReadonlySet<StepKind> = new Set<StepKind>([
+  'install-packages',
+  'remove-packages',
+  'run-scripts',
+  'run-build-scripts',
+]);
+
+/** What an image's steps run with. */
+export interface StepPrograms {
+  readonly tools: StepTools;
+  /** For images of an architecture whose programs the machine cannot run. */
+  readonly emulator?: StepEmulator;
+}
+
 /** Collects steps in an order in which each stands after those it refers to. */
 export interface PlanBuilder {
   readonly steps: readonly Step[];
-  /** Adds steps for one image, whose tools come from `tools`. */
-  forImage(image: ImageName, tools: StepTools): ImagePlanner;
+  /** Adds steps for one image. */
+  forImage(image: ImageName, programs: StepPrograms): ImagePlanner;
 }
 
 export interface ImagePlanner {
@@ -84,7 +100,7 @@ export function planBuilder(): PlanBuilder {
   const ids = new Set<StepId>();
   return {
     steps,
-    forImage: (image, tools) => ({
+    forImage: (image, { tools, emulator }) => ({
       image,
       add: (kind, inputs, options) => {
         const id = freshId(
@@ -102,6 +118,7 @@ export function planBuilder(): PlanBuilder {
           label: `${image}: ${options.label}`,
           keep,
           tools,
+          ...(emulator !== undefined && emulatedKinds.has(kind) ? { emulator } : {}),
           ...origin,
         } as unknown as Step);
         return { $ref: id, type };

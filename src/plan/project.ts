@@ -3,17 +3,21 @@ import type { HostPath, ImageName } from '../base/brand.ts';
 import { canonicalJson } from '../base/canonical.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
 import { ConfigurationError } from '../base/errors.ts';
+import { buildable } from '../config/buildable.ts';
 import type { ImageConfig, ResolvedImage, SettingName } from '../config/project.ts';
-import type { PlanBuilder } from './builder.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
+import type { ImagePlanner, PlanBuilder } from './builder.ts';
 import { planBuilder } from './builder.ts';
 import type { MadeOutput, NamedOutput, OtherImages } from './crossing.ts';
 import { namedOutput, originOfPath, sharedNames } from './crossing.ts';
+import type { EmulatorChoice } from './emulators.ts';
+import { emulatorPlanner } from './emulators.ts';
 import type { PlanFacts, PlannedImage } from './image.ts';
 import { describeImage } from './image.ts';
 import type { PlannedInitrds } from './outputs.ts';
 import { planCpio, planOutputs } from './outputs.ts';
 import { packageRequest } from './packages.ts';
-import type { ImageOutputs, Plan, PlannedOutput, Ref, StepTools } from './step.ts';
+import type { ImageOutputs, Plan, PlannedOutput, Ref, StepEmulator, StepTools } from './step.ts';
 import type { PlannedTree } from './tree.ts';
 import { planTree } from './tree.ts';
 
@@ -26,6 +30,8 @@ export interface PlanRequest {
   /** The image of the default initrd by the image that it is for; there where `needsDefaultInitrd` says so. */
   readonly initrds: ReadonlyMap<ImageName, ResolvedImage>;
   readonly tools: ToolsChoice;
+  /** For each architecture of these images whose programs this machine cannot run. */
+  readonly emulators?: ReadonlyMap<ArchitectureName, EmulatorChoice>;
   readonly facts: PlanFacts;
 }
 
@@ -43,7 +49,10 @@ export type ToolsChoice =
 export function planProject(request: PlanRequest): Plan {
   const builder = planBuilder();
   const tools = planTools(builder, request.tools, request.facts);
-  const project = projectPlanner({ builder, request, tools });
+  const emulatorFor = emulatorPlanner({
+    ...{ builder, tools, facts: request.facts, choices: request.emulators ?? new Map() },
+  });
+  const project = projectPlanner({ builder, request, tools, emulatorFor });
   const wanted = new Set(request.wanted ?? request.images.map(({ name }) => name));
   for (const image of request.images) if (wanted.has(image.name)) project.plan(image);
   const images = project.outputs().filter(({ image }) => wanted.has(image));
@@ -66,9 +75,13 @@ export function needsDefaultInitrd(config: Pick<ImageConfig, 'Initrds'>): boolea
 
 function planTools(builder: PlanBuilder, choice: ToolsChoice, facts: PlanFacts): StepTools {
   if (choice.kind !== 'image') return choice;
-  const image = describeImage(builder.forImage(imageName('tools'), { kind: 'host' }), choice.image, {
-    facts,
-  });
+  const image = describeImage(
+    builder.forImage(imageName('tools'), { tools: { kind: 'host' } }),
+    choice.image,
+    {
+      facts,
+    },
+  );
   const packages = image.add(
     'resolve-packages',
     {
@@ -98,6 +111,7 @@ interface Scene {
   readonly builder: PlanBuilder;
   readonly request: PlanRequest;
   readonly tools: StepTools;
+  readonly emulatorFor: (architecture: ArchitectureName) => StepEmulator | undefined;
 }
 
 /** An image whose steps are in the plan. */
@@ -142,11 +156,8 @@ function projectPlanner(scene: Scene): ProjectPlanner {
 }
 
 /** The image as its steps are planned, with a way to what other images make. */
-function describe(
-  resolved: ResolvedImage,
-  { builder, request, tools }: Scene,
-  planner: ProjectPlanner,
-): PlannedImage {
+function describe(resolved: ResolvedImage, scene: Scene, planner: ProjectPlanner): PlannedImage {
+  const { request } = scene;
   const others: OtherImages = {
     outputAt: (path, setting) => {
       const named = namedOutput(path, resolved.name, request.images);
@@ -158,7 +169,18 @@ function describe(
         .flatMap((image) => planner.plan(image)?.tree.packages ?? []),
     fault: (diagnostic) => void planner.faults.push(diagnostic),
   };
-  return describeImage(builder.forImage(resolved.name, tools), resolved, { facts: request.facts, others });
+  return describeImage(imagePlanner(scene, resolved.name, resolved.config), resolved, {
+    ...{ facts: request.facts, others },
+  });
+}
+
+function imagePlanner(
+  { builder, tools, emulatorFor }: Scene,
+  name: ImageName,
+  config: ImageConfig,
+): ImagePlanner {
+  const emulator = emulatorFor(buildable(config).Architecture);
+  return builder.forImage(name, { tools, ...(emulator === undefined ? {} : { emulator }) });
 }
 
 /** The images of Dependencies=, and those of theirs. */
@@ -237,7 +259,8 @@ function planInitrds(
 }
 
 /** Plans default initrds, each different one once, however many images begin with it. */
-function initrdPlanner({ builder, request, tools }: Scene): (image: ImageName) => DefaultInitrd {
+function initrdPlanner(scene: Scene): (image: ImageName) => DefaultInitrd {
+  const { request } = scene;
   const made = new Map<string, DefaultInitrd>();
   const names = new Set<ImageName>();
   return (owner) => {
@@ -252,7 +275,7 @@ function initrdPlanner({ builder, request, tools }: Scene): (image: ImageName) =
     if (known !== undefined) return known;
     const name = names.has(resolved.name) ? imageName(`${resolved.name}-${owner}`) : resolved.name;
     names.add(name);
-    const image = describeImage(builder.forImage(name, tools), resolved, { facts: request.facts });
+    const image = describeImage(imagePlanner(scene, name, config), resolved, { facts: request.facts });
     const initrd = { archive: planCpio(image, planTree(image)), modules: config.KernelInitrdModules };
     made.set(identity, initrd);
     return initrd;

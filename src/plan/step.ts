@@ -1,6 +1,7 @@
 import type { HostPath, ImageName, StepId, TreePath } from '../base/brand.ts';
 import type { Json } from '../base/canonical.ts';
 import type { Origin } from '../base/diagnostic.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
 import type { HostInput } from '../distro/inputs.ts';
 import type { ExcerptName } from './excerpts.ts';
 import type { StepInputs } from './vocabulary.ts';
@@ -54,6 +55,14 @@ export type StepTools =
   | { readonly kind: 'path'; readonly path: HostPath }
   | { readonly kind: 'tree'; readonly tree: Ref<'tree'> };
 
+/**
+ * What runs programs of a tree that the machine cannot run: an interpreter that the machine starts by itself
+ * (binfmt_misc; identity: its version), or one that a step of this plan brings (identity: its content).
+ */
+export type StepEmulator =
+  | { readonly kind: 'machine'; readonly architecture: ArchitectureName; readonly version: string }
+  | { readonly kind: 'program'; readonly architecture: ArchitectureName; readonly program: Ref<'files'> };
+
 export type StepKind = keyof StepInputs;
 
 /** One node of the plan. */
@@ -71,6 +80,8 @@ export type Step = {
     readonly keep: boolean;
     /** Where the programs come from that the step runs. The engine opens it, and its identity enters the key. */
     readonly tools: StepTools;
+    /** Only where the step runs programs of a tree of another architecture. */
+    readonly emulator?: StepEmulator;
     /** The user's line that asked for it, for errors. */
     readonly origin?: Origin;
   };

@@ -166,7 +166,7 @@ function planPackageRemoval(image: PlannedImage, chain: Chain): Ref<'tree'> {
     const options = { keep: true, ...image.originOption('RemovePackages') };
     chain.change(
       'remove-packages',
-      { names: config.RemovePackages },
+      { names: config.RemovePackages, architecture: config.Architecture },
       { label: 'remove packages', ...options },
     );
   }

@@ -22,6 +22,8 @@ export interface PackageRequest {
   /** A tree whose packages are there, below those of `installed` (BaseTrees=). */
   readonly installedIn?: Ref<'tree'>;
   readonly recommends: boolean;
+  /** Nothing else than what is named, whatever it depends on: only files are taken of it, nothing is run. */
+  readonly alone?: true;
   /** Directories with local package files (PackageDirectories=). */
   readonly packageDirectories: readonly PackageDirectory[];
 }
@@ -103,6 +105,15 @@ export interface StepInputs {
     readonly packages?: readonly MadePackages[];
   };
   /**
+   * Files of packages that need not be installed for them, such as boot loaders of another architecture. Output: `files`, by
+   * their names without directories.
+   */
+  'extract-files': {
+    readonly resolved: Ref<'file'>;
+    /** Paths in the packages without the leading slash; wildcards as in tar(1), where * matches slashes, too. */
+    readonly patterns: readonly string[];
+  };
+  /**
    * The base set of resolved packages alone, so that images which share it share what is made of it. Output: `file`, a
    * ResolvedPackages document.
    */
@@ -151,7 +162,11 @@ export interface StepInputs {
   };
   /** Writes etc/apt/sources.list.d/debian.sources where apt is installed and the file is not there. */
   'apt-sources': { readonly base: Ref<'tree'>; readonly text: string };
-  'remove-packages': { readonly base: Ref<'tree'>; readonly names: readonly string[] };
+  'remove-packages': {
+    readonly base: Ref<'tree'>;
+    readonly names: readonly string[];
+    readonly architecture: ArchitectureName;
+  };
   'clean-package-metadata': { readonly base: Ref<'tree'> };
 
   // --- files and scripts ----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 import { MkimgError } from '../base/errors.ts';
 import { bubblewrapArgv } from './bubblewrap.ts';
+import { emulatedArgv, emulatorFault } from './emulation.ts';
 import type { ProgramResult } from './process.ts';
 import { namespaceArgv } from './namespace.ts';
 import { remountCommands } from './overlay.ts';
@@ -23,6 +24,10 @@ export function explainFailure({ mode, spec, request, result }: FailedRun): Mkim
   });
 }
 
+/** What to do where the kernel keeps no list of interpreters for each user namespace. */
+export const emulatorHint =
+  'Let the machine itself start programs of other architectures: apt install qemu-user-binfmt (Debian 13 and later).';
+
 interface Ending {
   readonly how: string;
   readonly hint?: string;
@@ -39,6 +44,12 @@ function ending(request: RunRequest, result: ProgramResult): Ending {
       hint: `Check that ${request.tool} and its interpreter are ${where}.`,
     };
   }
+  if (last === emulatorFault) {
+    return {
+      how: `the emulator could not be registered (${tail.at(-2) ?? 'no reason given'})`,
+      hint: emulatorHint,
+    };
+  }
   if (last.startsWith('bwrap: ')) return { how: `its sandbox could not be set up (${last.slice(7)})` };
   // 128 + SIGKILL, as shells and bwrap report it.
   if (exitCode === 137) return { how: 'it was killed', hint: 'The machine may have run out of memory.' };
@@ -53,7 +64,8 @@ function ending(request: RunRequest, result: ProgramResult): Ending {
  * mkimg's own namespace has are made again. The seccomp filter is left out, for it would need a descriptor.
  */
 export function reenterCommand(mode: PrivilegeMode, spec: SandboxSpec): string {
-  const sandbox = shellCommand([...bubblewrapArgv(spec, {}), 'sh']);
+  const inner = [...bubblewrapArgv(spec, {}), 'sh'];
+  const sandbox = shellCommand(spec.emulator === undefined ? inner : emulatedArgv(spec.emulator, inner));
   const remounts = remountCommands(seenPaths(spec));
   if (remounts.length === 0) {
     return mode === 'root' ? sandbox : `${shellCommand(namespaceArgv(mode))} ${sandbox}`;

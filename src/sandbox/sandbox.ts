@@ -3,12 +3,21 @@ import { explainFailure } from './failure.ts';
 import { prepareRoot } from './mount-points.ts';
 import type { ProgramResult } from './process.ts';
 import { runProgram } from './process.ts';
-import type { PrivilegeMode, RunRequest, RunResult, Sandbox, SandboxSpec, ToolsRoot } from './types.ts';
+import type {
+  Emulator,
+  PrivilegeMode,
+  RunRequest,
+  RunResult,
+  Sandbox,
+  SandboxSpec,
+  ToolsRoot,
+} from './types.ts';
 import { wrapProgram } from './wrapping.ts';
 
 export interface SandboxOptions {
   readonly mode: PrivilegeMode;
   readonly tools: ToolsRoot;
+  readonly emulator?: Emulator;
   readonly events: EventSink;
   readonly signal?: AbortSignal;
   /** Id of the step that the events belong to. */
@@ -58,7 +67,7 @@ async function runSandboxed(options: SandboxOptions, request: RunRequest): Promi
 
 /** What one run sees: the request's wishes and the defaults that follow from the mode. */
 export function sandboxSpec(
-  options: Pick<SandboxOptions, 'mode' | 'tools'>,
+  options: Pick<SandboxOptions, 'mode' | 'tools' | 'emulator'>,
   request: RunRequest,
 ): SandboxSpec {
   return {
@@ -72,6 +81,7 @@ export function sandboxSpec(
     suppressSync: request.suppressSync ?? true,
     suppressChown: options.mode === 'single-id',
     ...(request.root === undefined ? {} : { root: request.root }),
+    ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
   };
 }
 

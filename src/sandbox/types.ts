@@ -1,4 +1,5 @@
 import type { HostPath } from '../base/brand.ts';
+import type { ArchitectureName } from '../distro/architectures/index.ts';
 
 /** How this process may act on trees; decided once, before the first step. See namespace.ts. */
 export type PrivilegeMode =
@@ -11,6 +12,13 @@ export type PrivilegeMode =
 
 /** Where tools come from: the host's /usr, or a tree that mkimg built or the user named. */
 export type ToolsRoot = { readonly kind: 'host' } | { readonly kind: 'tree'; readonly path: HostPath };
+
+/** What runs programs that the machine's processor cannot run. */
+export interface Emulator {
+  readonly architecture: ArchitectureName;
+  /** QEMU's program for it, linked statically: it is used in trees that lack its libraries. */
+  readonly program: HostPath;
+}
 
 export interface Mount {
   readonly source: HostPath;
@@ -37,6 +45,8 @@ export interface SandboxSpec {
   readonly suppressChown: boolean;
   /** Run inside this tree instead of the tools: `chroot`, with fresh /dev, /proc and /sys. `tools` is then unused. */
   readonly root?: HostPath;
+  /** Absent where nothing is emulated, and where the machine's own list of interpreters has one. */
+  readonly emulator?: Emulator;
 }
 
 /** One program to run. */

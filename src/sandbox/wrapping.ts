@@ -1,5 +1,6 @@
 import { MkimgError } from '../base/errors.ts';
 import { bubblewrapArgv } from './bubblewrap.ts';
+import { emulatedArgv } from './emulation.ts';
 import { findOnPath } from './lookup.ts';
 import { seccompFilter } from './seccomp.ts';
 import type { SandboxSpec } from './types.ts';
@@ -39,8 +40,9 @@ export async function wrapProgram(
       .map((argument) => `${argument}\0`)
       .join(''),
   );
+  const argv = [bubblewrap, '--args', String(firstDescriptor), '--', ...program] as const;
   return {
-    argv: [bubblewrap, '--args', String(firstDescriptor), '--', ...program],
+    argv: spec.emulator === undefined ? argv : emulatedArgv(spec.emulator, argv),
     descriptors: filter === undefined ? [list] : [list, filter],
   };
 }

@@ -11,6 +11,7 @@ import { compress } from './compress.ts';
 import { copyTrees } from './copy-trees.ts';
 import { depmod } from './depmod.ts';
 import { extractPackages } from './extract-packages.ts';
+import { extractFiles } from './extract-files.ts';
 import { extractKernels } from './extract-kernels.ts';
 import { firstboot } from './firstboot.ts';
 import { hwdb } from './hwdb.ts';
@@ -49,6 +50,7 @@ export const catalogue = {
   'resolve-packages': resolvePackages,
   'add-dlopens': addDlopens,
   'check-dlopens': checkDlopens,
+  'extract-files': extractFiles,
   'select-base': selectBase,
   'extract-packages': extractPackages,
   'unpack-packages': unpackPackages,

@@ -47,7 +47,7 @@ export const installPackages: TreeStep<'install-packages'> = {
       noteUnknown(unknown, context);
     }
     const dpkg = new Dpkg(root, inputs, context);
-    await dpkg.prepare();
+    await dpkg.prepare({ isUnpacked });
     if (isUnpacked) {
       await setUp(wanted, { tree, dpkg, version: dpkgVersion(packages) });
     } else {

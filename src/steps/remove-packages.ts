@@ -18,7 +18,9 @@ export const removePackages: TreeStep<'remove-packages'> = {
     const { names, missing } = packagesToRemove(inputs.names, installed);
     if (missing.length > 0) throw notInstalled(missing, context);
     await mkdir(context.packagePool, { recursive: true });
-    const dpkg = new Dpkg(root, { documentation: true, bootable: true, environment: {} }, context);
+    const { architecture } = inputs;
+    const options = { documentation: true, bootable: true, environment: {}, architecture };
+    const dpkg = new Dpkg(root, options, context);
     await dpkg.prepare();
     try {
       await dpkg.purge(names);

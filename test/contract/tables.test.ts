@@ -20,7 +20,7 @@ const unique = (values: readonly unknown[]): boolean => new Set(values).size ===
 
 describe('architectures', () => {
   it.each(architectureNames)('%s has all that tables say of one', (name) => {
-    const { names, efi, node, console, elf, kernel, emulator, uname } = architectures[name];
+    const { names, efi, node, console, elf, kernel, emulator, uname, loader, triplet } = architectures[name];
     for (const text of Object.values(names)) expect(text).toMatch(/^[a-z0-9_]+$/);
     expect(names.debian).toMatch(/^[a-z0-9]+$/);
     expect(uname).toMatch(/^[a-z0-9_]+$/);
@@ -28,6 +28,8 @@ describe('architectures', () => {
     expect(emulator).toMatch(/^qemu-[a-z0-9_]+$/);
     if (efi !== undefined) expect(efi.name).toMatch(/^[a-z0-9]+$/);
     expect(elf.machine).toBeGreaterThan(0);
+    expect(loader).toMatch(/^\/lib(64)?\/ld[a-z0-9.-]+\.so\.\d$/);
+    expect(triplet).toMatch(/^[a-z0-9_]+-linux-gnu[a-z]*$/);
     expect(partitionTypeName(rootTypeGuid(name))).toBe(`root-${name}`);
     expect(nativeArchitecture(node)).toBe(name);
     expect(kernel.formats.length).toBeGreaterThan(0);
@@ -68,6 +70,8 @@ describe('architectures', () => {
     expect(unique(rows.flatMap(({ efi }) => efi?.peMachines ?? []))).toBe(true);
     expect(unique(rows.map(({ uname }) => uname))).toBe(true);
     expect(unique(rows.map(({ node }) => node))).toBe(true);
+    expect(unique(rows.map(({ loader }) => loader))).toBe(true);
+    expect(unique(rows.map(({ triplet }) => triplet))).toBe(true);
     expect(unique(rows.map(({ emulator }) => emulator))).toBe(true);
     expect(unique(rows.map(({ elf }) => [elf.machine, elf.bits, elf.endian].join()))).toBe(true);
     expect(unique(rows.flatMap(({ partitionTypes: { root, usr } }) => [...root, ...usr]))).toBe(true);

@@ -3,9 +3,11 @@ import { describe, expect, it } from 'vitest';
 import type { ImageName } from '../../src/base/brand.ts';
 import { hostPath, imageName } from '../../src/base/brand.ts';
 import { sha256 } from '../../src/base/canonical.ts';
-import type { CommandLineAssignment } from '../../src/config/project.ts';
-import { loadProject } from '../../src/config/project.ts';
+import type { CommandLineAssignment, ResolvedImage } from '../../src/config/project.ts';
+import { loadBuiltinImage, loadProject } from '../../src/config/project.ts';
 import { debianRepositories } from '../../src/distro/apt-sources.ts';
+import type { ArchitectureName } from '../../src/distro/architectures/index.ts';
+import type { EmulatorChoice } from '../../src/plan/emulators.ts';
 import type { PlanFacts } from '../../src/plan/image.ts';
 import { needsDefaultInitrd, planProject } from '../../src/plan/project.ts';
 import type { Plan } from '../../src/plan/step.ts';
@@ -51,7 +53,21 @@ async function planOf(
       initrd !== undefined && needsDefaultInitrd(image.config) ? [[image.name, initrd] as const] : [],
     ),
   );
-  return planProject({ images, initrds, tools: { kind: 'host' }, facts, ...(wanted && { wanted }) });
+  const emulators = new Map<ArchitectureName, EmulatorChoice>([
+    ['arm64', { kind: 'image', image: await emulatorImage(loaded.value.main) }],
+    ['s390x', { kind: 'machine', version: '10.0.13' }],
+  ]);
+  const tools = { kind: 'host' } as const;
+  return planProject({ images, initrds, tools, emulators, facts, ...(wanted && { wanted }) });
+}
+
+async function emulatorImage(inherit: ResolvedImage): Promise<ResolvedImage> {
+  const result = await loadBuiltinImage({
+    ...{ name: 'tools', directory: hostPath(join(root, 'configs/tools')), inherit, environment: {}, host },
+    assignments: [{ setting: 'Profiles', text: 'emulator', flag: '--profile=emulator' }],
+  });
+  if (!result.ok) throw new Error(result.diagnostics.map(({ message }) => message).join('\n'));
+  return result.value;
 }
 
 /** The plan without what depends on where the clone is, and without the lines that steps come from. */
@@ -72,6 +88,13 @@ describe('plans of the images that mkimg brings along', () => {
       });
     }
   }
+
+  it.each(['arm64', 's390x'])('minimal as a tree of %s', async (name) => {
+    const plan = portable(
+      await planOf('images/minimal', ['Format=directory', 'Bootable=no', `Architecture=${name}`]),
+    );
+    await expect(plan).toMatchFileSnapshot(`plans/minimal-directory-${name}.json`);
+  });
 
   for (const release of ['bookworm', 'forky', 'sid']) {
     it(`minimal of ${release}`, async () => {

@@ -1,5 +1,6 @@
 /** What the sandbox tests run inside the namespaces: `sandbox-program.ts SCENARIO MODE DIRECTORY SLEEP`; prints one JSON value. */
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -14,6 +15,8 @@ import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import { MkimgError } from '../../src/base/errors.ts';
 import { silentEvents } from '../../src/base/events.ts';
+import { architectures, nativeArchitecture } from '../../src/distro/architectures/index.ts';
+import { elfMagic } from '../../src/sandbox/emulation.ts';
 import { currentMode, decidePrivileges, enterNamespace } from '../../src/sandbox/namespace.ts';
 import { mountOverlay, mountReadOnly } from '../../src/sandbox/overlay.ts';
 import { createSandbox } from '../../src/sandbox/sandbox.ts';
@@ -104,6 +107,42 @@ async function tree(mode: PrivilegeMode): Promise<unknown> {
     });
     return { output: output.split('\n'), left: readdirSync(upper, { recursive: true }).sort() };
   }
+}
+
+/**
+ * Runs a program of another architecture. Its emulator is one that tells how it is called instead: echo, among the tools.
+ */
+async function emulate(mode: PrivilegeMode): Promise<unknown> {
+  const place = fresh("emulator's place");
+  const architecture = nativeArchitecture() === 'arm64' ? 's390x' : 'arm64';
+  const emulator = {
+    architecture,
+    program: hostPath(join(place, architectures[architecture].emulator)),
+  } as const;
+  copyFileSync('/usr/bin/echo', emulator.program);
+  const { magic } = elfMagic(architectures[architecture].elf);
+  const foreign = hostPath(join(place, 'foreign'));
+  writeFileSync(foreign, Buffer.concat([magic, Buffer.alloc(100)]), { mode: 0o755 });
+  const mounts = [{ source: foreign, target: '/run/foreign', mode: 'ro' }] as const;
+  const ids = 'touch /tmp/f; chown 65534:1234 /tmp/f; stat -c %u:%g /tmp/f; id -u; id -g';
+  const sandbox = createSandbox({ mode, tools, emulator, events: silentEvents });
+  const run = async (script: string): Promise<string> => {
+    const request = {
+      tool: 'sh',
+      argv: ['-c', script],
+      stdout: 'capture',
+      purpose: 'running the test',
+    } as const;
+    return (await sandbox.run({ ...request, mounts })).stdout.trim();
+  };
+  return {
+    called: await run('/run/foreign one "t w o"'),
+    ids: await run(ids),
+    failed: await failure(run('exit 7')),
+    // Of the namespace outside of the sandbox.
+    list: existsSync('/proc/sys/fs/binfmt_misc/mkimg-' + architecture),
+    bare: await shell(mode, '/run/foreign 2>/dev/null || echo $?', { mounts }),
+  };
 }
 
 async function fail(mode: PrivilegeMode): Promise<unknown> {
@@ -290,6 +329,7 @@ async function flood(mode: PrivilegeMode): Promise<unknown> {
 const scenarios: Readonly<Record<string, (mode: PrivilegeMode) => Promise<unknown>>> = {
   look,
   tree,
+  emulate,
   fail,
   overlay,
   abort,

@@ -12,6 +12,7 @@ import { formatResolvedPackages, parseResolvedPackages } from '../../src/distro/
 import type { RepositorySet } from '../../src/distro/repositories.ts';
 import { cleanPackageMetadata } from '../../src/steps/clean-package-metadata.ts';
 import { manifest } from '../../src/steps/manifest.ts';
+import { nativeArchitecture } from '../../src/distro/architectures/index.ts';
 import { removePackages } from '../../src/steps/remove-packages.ts';
 import { resolvePackages } from '../../src/steps/resolve-packages.ts';
 import { AptBench, buildPackage, buildRepository, debianSet, failureOf } from '../helpers/apt-bench.ts';
@@ -264,7 +265,11 @@ describe.skipIf(!isRoot)('installing (needs root)', () => {
     expect(listed.packages.every(({ size }) => size > 0)).toBe(true);
 
     const remove = async (...wanted: string[]): Promise<void> =>
-      removePackages.run({ base: { root }, names: wanted }, root, await bench.context());
+      removePackages.run(
+        { base: { root }, names: wanted, architecture: nativeArchitecture() },
+        root,
+        await bench.context(),
+      );
     expect((await failureOf(remove('hello', 'not-there'))).items).toEqual(['not-there']);
     const needed = await failureOf(remove('libc6'));
     expect(needed.code).toBe('package-needed');

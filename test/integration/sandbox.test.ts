@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
+import { canRegisterPrivately } from '../../src/sandbox/binfmt.ts';
 import { shellCommand } from '../../src/sandbox/text.ts';
 import { until } from '../helpers/cli.ts';
 import { isRoot } from '../helpers/ordinary-user.ts';
@@ -16,6 +17,7 @@ let scratch: HostPath;
 beforeAll(async () => {
   scratch = await installProgram('mkimg-sandbox-', [
     'src/base',
+    'src/distro/architectures',
     'src/sandbox',
     'test/helpers/sandbox-program.ts',
   ]);
@@ -131,6 +133,25 @@ describe.each(runners)('as $name', (who) => {
     const second = await paste(who, onHost?.reenter ?? '', 'echo "$GREETING"; ls /home | wc -l');
     expect(second).toMatchObject({ stdout: "it's me\n0\n" });
   });
+
+  it.skipIf(!canRegisterPrivately())(
+    'has programs of another architecture emulated, for itself alone (needs Linux 6.7)',
+    async () => {
+      const result = (await outcome(who, 'emulate')) as Record<string, unknown>;
+      expect(result).toMatchObject({
+        // As the kernel calls interpreters that want to know how a program was called.
+        called: '/run/foreign /run/foreign one t w o',
+        ids: `${flat ? '0:0' : '65534:1234'}\n0\n0`,
+        failed: { code: 'tool-failed', message: 'sh failed while running the test: exit code 7.' },
+        list: false,
+        // A shell cannot read it either.
+        bare: '126',
+      });
+      const { reenter } = result['failed'] as { readonly reenter: string };
+      const pasted = await paste(who, reenter, '/run/foreign again; id -u');
+      expect(pasted).toMatchObject({ stdout: '/run/foreign /run/foreign again\n0\n', status: 0 });
+    },
+  );
 
   it('layers trees', async () => {
     expect(await outcome(who, 'overlay')).toEqual({

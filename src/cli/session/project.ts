@@ -77,8 +77,11 @@ async function readInitrd(main: ResolvedImage, events: EventSink): Promise<Resol
   return accept(await loadBuiltinImage({ ...request, assignments, environment: process.env }), events);
 }
 
-/** `build`: programs that make images; `vm`: programs that run those of the main image's architecture. */
-export type ToolsProfile = 'build' | 'vm';
+/**
+ * `build`: programs that make images; `vm`: programs that run those of the main image's architecture; `emulator`: what runs
+ * programs of another architecture.
+ */
+export type ToolsProfile = 'build' | 'vm' | 'emulator';
 
 /**
  * The image of the tools tree: for builds as the project describes it, otherwise mkimg's own.

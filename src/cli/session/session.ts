@@ -29,6 +29,7 @@ import type { ToolsRoot } from '../../sandbox/types.ts';
 import { catalogue } from '../../steps/catalogue.ts';
 import type { MetadataPolicy, ToolNeed } from '../../steps/implementation.ts';
 import type { VerbContext } from '../verb.ts';
+import { chooseEmulators } from './emulators.ts';
 import type { FactsRequest } from './facts.ts';
 import { planFacts } from './facts.ts';
 import { buildableImages, selectImage, wantedImages } from './images.ts';
@@ -101,6 +102,7 @@ export async function openBuildSession(
   const tools = describedTools(project);
   noteUnsupported([...images, ...project.images, ...(tools === undefined ? [] : [tools])], context.events);
   const initrds = await readInitrds(project, context.events);
+  const emulators = await chooseEmulators(project, [...images, ...initrds.values()], context.events);
   const secretHash = await openSecretHash(environment.store.layout.state);
   const planWith = async (tools: ToolsChoice): Promise<Plan> => {
     const first = await planOnce([]);
@@ -111,7 +113,7 @@ export async function openBuildSession(
         ...{ secretHash, buildArguments: context.rest, volatileDirectories },
         ...wishes,
       });
-      return planProject({ images, wanted, initrds, tools, facts });
+      return planProject({ images, wanted, initrds, tools, emulators, facts });
     }
   };
   const plan = await planWith(await chooseTools(session, await planWith({ kind: 'host' }), context));
@@ -225,8 +227,8 @@ export function engineEnvironment(
   process.umask(0o022);
   return {
     ...session.environment,
-    sandboxFor: ({ step, tools, signal: stepSignal }) =>
-      createSandbox({ mode, tools, events, signal: stepSignal, step, debug: options.debug }),
+    sandboxFor: ({ signal: stepSignal, ...request }) =>
+      createSandbox({ mode, ...request, events, signal: stepSignal, debug: options.debug }),
     mounter: overlayMounter,
     events,
     signal,

@@ -6,17 +6,20 @@ import type { Step } from '../../plan/step.ts';
 import { missingToolsError, probeTools } from '../../sandbox/tools.ts';
 import type { ToolsRoot } from '../../sandbox/types.ts';
 import { catalogue } from '../../steps/catalogue.ts';
+import { requireEmulator } from './emulators.ts';
 import type { BuildSession } from './session.ts';
 import { probeCache } from './session.ts';
 
 /**
  * Makes sure that the steps which will run find their programs, before any of them runs. Trees of mkimg's own making have
  * them.
- * @throws MkimgError `tool-missing`, `tool-too-old`, `tools-tree-missing`
+ * @throws MkimgError `tool-missing`, `tool-too-old`, `tools-tree-missing`, `no-emulator`
  */
 export async function requireTools(session: BuildSession, needed: readonly StepId[]): Promise<void> {
+  const steps = session.plan.steps.filter(({ id }) => needed.includes(id));
+  requireEmulator(steps);
   const places = new Map<string, { readonly root: ToolsRoot; readonly steps: Step[] }>();
-  for (const step of session.plan.steps.filter(({ id }) => needed.includes(id))) {
+  for (const step of steps) {
     const root = rootOf(step);
     if (root === undefined) continue;
     const name = digestJson({ ...root });
@@ -24,9 +27,9 @@ export async function requireTools(session: BuildSession, needed: readonly StepI
     places.set(name, place);
     place.steps.push(step);
   }
-  for (const { root, steps } of places.values()) {
+  for (const { root, steps: users } of places.values()) {
     if (root.kind === 'tree' && !(await isDirectory(root.path))) throw noTree(root.path);
-    const needs = steps.flatMap(({ kind }) => catalogue[kind].tools);
+    const needs = users.flatMap(({ kind }) => catalogue[kind].tools);
     const { missing } = await probeTools(needs, root, probeCache(session.environment.store.layout));
     if (missing.length > 0) throw missingToolsError(missing, root);
   }

@@ -66,8 +66,10 @@ export interface Architecture {
   };
   /** Partition types of the Discoverable Partitions Specification (uapi-group.org). */
   readonly partitionTypes: { readonly root: PartitionTypes; readonly usr: PartitionTypes };
-  /** The dynamic loader's name in the ABI begins with /lib64, so distributions have that directory. */
-  readonly lib64: boolean;
+  /** Path of the dynamic loader that programs name as their interpreter, with glibc (its wiki's "ABI list"). */
+  readonly loader: string;
+  /** Name of Debian's directory of libraries in /usr/lib (wiki.debian.org/Multiarch/Tuples). */
+  readonly triplet: string;
   readonly kernel: {
     /** Formats in which distributions ship it. */
     readonly formats: readonly KernelFormat[];

@@ -19,7 +19,8 @@ export const arm: Architecture = {
       'd7ff812f-37d1-4902-a810-d76ba57b975a',
     ],
   },
-  lib64: false,
+  loader: '/lib/ld-linux-armhf.so.3',
+  triplet: 'arm-linux-gnueabihf',
   kernel: {
     formats: ['zimage'],
     packages: {

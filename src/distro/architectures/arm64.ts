@@ -20,7 +20,8 @@ export const arm64: Architecture = {
       'c23ce4ff-44bd-4b00-b2d4-b41b3419e02a',
     ],
   },
-  lib64: false,
+  loader: '/lib/ld-linux-aarch64.so.1',
+  triplet: 'aarch64-linux-gnu',
   kernel: {
     formats: ['image', 'zboot', 'gzip'],
     packages: {

@@ -20,7 +20,8 @@ export const loongarch64: Architecture = {
       'b024f315-d330-444c-8461-44bbde524e99',
     ],
   },
-  lib64: true,
+  loader: '/lib64/ld-linux-loongarch-lp64d.so.1',
+  triplet: 'loongarch64-linux-gnu',
   kernel: {
     formats: ['zboot', 'image'],
     packages: { debian: 'linux-image-loong64', alpine: 'linux-lts' },

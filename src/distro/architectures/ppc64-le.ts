@@ -18,7 +18,8 @@ export const ppc64le: Architecture = {
       'c8bfbd1e-268e-4521-8bba-bf314c399557',
     ],
   },
-  lib64: true,
+  loader: '/lib64/ld64.so.2',
+  triplet: 'powerpc64le-linux-gnu',
   kernel: {
     formats: ['elf'],
     packages: {

@@ -20,7 +20,8 @@ export const riscv64: Architecture = {
       'd2f9000a-7a18-453f-b5cd-4d32f77a7b32',
     ],
   },
-  lib64: false,
+  loader: '/lib/ld-linux-riscv64-lp64d.so.1',
+  triplet: 'riscv64-linux-gnu',
   kernel: {
     formats: ['image', 'zboot', 'gzip'],
     packages: {

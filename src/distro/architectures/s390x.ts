@@ -18,7 +18,8 @@ export const s390x: Architecture = {
       '3f324816-667b-46ae-86ee-9b0c0c6c11b4',
     ],
   },
-  lib64: false,
+  loader: '/lib/ld64.so.1',
+  triplet: 's390x-linux-gnu',
   kernel: {
     formats: ['s390'],
     packages: {

@@ -19,7 +19,8 @@ export const x86_64: Architecture = {
       'e7bb33fb-06cf-4e81-8273-e543b413e2e2',
     ],
   },
-  lib64: true,
+  loader: '/lib64/ld-linux-x86-64.so.2',
+  triplet: 'x86_64-linux-gnu',
   kernel: {
     formats: ['bzimage'],
     packages: {

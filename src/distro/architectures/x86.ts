@@ -19,7 +19,8 @@ export const x86: Architecture = {
       '974a71c0-de41-43c3-be5d-5c5ccd1ad2c0',
     ],
   },
-  lib64: false,
+  loader: '/lib/ld-linux.so.2',
+  triplet: 'i386-linux-gnu',
   kernel: {
     formats: ['bzimage'],
     packages: { debian: 'linux-image-amd64:amd64', opensuse: 'kernel-default', alpine: 'linux-lts' },

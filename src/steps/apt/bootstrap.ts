@@ -9,7 +9,8 @@ import { documentationTarExcludes } from './dpkg.ts';
 
 /** Top directories that are links to those of the same name in /usr. `architecture` is Debian's name. */
 export function mergedDirectories(architecture: string): readonly string[] {
-  const lib64 = Object.values(architectures).some((row) => row.names.debian === architecture && row.lib64);
+  const row = Object.values(architectures).find(({ names }) => names.debian === architecture);
+  const lib64 = row?.loader.startsWith('/lib64/') === true;
   return ['bin', 'sbin', 'lib', ...(lib64 ? ['lib64'] : [])];
 }
 

@@ -158,6 +158,8 @@ export function aptUpdateArgv(): string[] {
 
 export interface InstallQuestion {
   readonly names: readonly string[];
+  /** Without what they depend on. */
+  readonly alone?: boolean;
   readonly recommends: boolean;
 }
 
@@ -169,6 +171,11 @@ export function aptInstallArgv(directories: AptDirectories, question: InstallQue
     ...localArgv(directories),
     ...['install', '--', ...question.names],
   ];
+}
+
+/** What `apt-get install` would take of the named packages alone, in the same form. */
+export function aptDownloadArgv(directories: AptDirectories, names: readonly string[]): string[] {
+  return ['-qq', '--print-uris', ...localArgv(directories), 'download', '--', ...names];
 }
 
 /** The same question, answered with apt's explanation of why it has no solution. */

@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { MkimgError } from '../../base/errors.ts';
+import type { ArchitectureName } from '../../distro/architectures/index.ts';
+import { isNative, nativeArchitecture } from '../../distro/architectures/index.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
 import { sandboxPath } from '../../sandbox/bubblewrap.ts';
+import { treeAt } from '../../sandbox/tree.ts';
 import type { Mount, RunRequest } from '../../sandbox/types.ts';
 import type { BuildContext } from '../implementation.ts';
 import { databaseName } from './database.ts';
+import { nativePrograms, noPrograms } from './native-programs.ts';
 
 /** Where things stand that only the installation sees; /run is empty and thrown away. */
 const inside = { packages: '/run/mkimg/packages', programs: '/run/mkimg/programs' } as const;
@@ -17,6 +21,8 @@ export interface DpkgOptions {
   /** Keep maintainer scripts from building initrds and boot entries. */
   readonly bootable: boolean;
   readonly environment: Readonly<Record<string, string>>;
+  /** The tree's. */
+  readonly architecture: ArchitectureName;
 }
 
 /**
@@ -66,14 +72,17 @@ export function dpkgName(entry: Pick<ResolvedPackage, 'name' | 'architecture'>):
   return entry.architecture === 'all' ? entry.name : `${entry.name}:${entry.architecture}`;
 }
 
-/** Environment of maintainer scripts. */
-export function maintainerEnvironment(options: DpkgOptions): Record<string, string> {
+/** Environment of maintainer scripts. `native`: a directory with programs that stand in for the tree's. */
+export function maintainerEnvironment(
+  options: Pick<DpkgOptions, 'environment' | 'bootable'>,
+  native?: string,
+): Record<string, string> {
   return {
     ...options.environment,
     DEBIAN_FRONTEND: 'noninteractive',
     DEBCONF_NONINTERACTIVE_SEEN: 'true',
     // The programs below stand in for those that would do work which later steps do better.
-    PATH: `${inside.programs}:${sandboxPath}`,
+    PATH: [inside.programs, ...(native === undefined ? [] : [native]), sandboxPath].join(':'),
     SYSTEMD_OFFLINE: '1',
     SYSTEMD_HWDB_UPDATE_BYPASS: '1',
     ...(options.bootable ? { KERNEL_INSTALL_BYPASS: '1', INITRD: 'No' } : {}),
@@ -131,6 +140,7 @@ export class Dpkg {
   readonly #context: BuildContext;
   readonly #names = new Map<string, string>();
   #packages: HostPath;
+  #native = noPrograms;
 
   constructor(root: HostPath, options: DpkgOptions, context: BuildContext) {
     this.#root = root;
@@ -144,13 +154,17 @@ export class Dpkg {
     this.#packages = packages;
   }
 
-  /** Writes the programs that are mounted over the tree while dpkg runs. */
-  async prepare(): Promise<void> {
+  /** Writes the programs that are mounted over the tree while dpkg runs. `isUnpacked`: it will not unpack anything. */
+  async prepare({ isUnpacked = false } = {}): Promise<void> {
     const programs = this.#programs();
     await mkdir(programs, { recursive: true });
     await writeProgram(join(programs, 'policy-rc.d'), '#!/bin/sh\nexit 101\n');
     for (const name of idlePrograms(this.#options))
       await writeProgram(join(programs, name), '#!/bin/sh\nexit 0\n');
+    if (isNative(this.#options.architecture, nativeArchitecture())) return;
+    const { work, sandbox } = this.#context;
+    const tree = treeAt(this.#root);
+    this.#native = await nativePrograms({ tree, tools: sandbox.tools, work, isUnpacked });
   }
 
   async unpack(packages: readonly ResolvedPackage[], force: boolean): Promise<void> {
@@ -199,13 +213,15 @@ export class Dpkg {
       { source: programs, target: inside.programs, mode: 'ro' },
       // invoke-rc.d and deb-systemd-invoke look for it here only; it keeps them from starting services.
       { source: hostPath(join(programs, 'policy-rc.d')), target: '/usr/sbin/policy-rc.d', mode: 'ro' },
+      ...this.#native.mounts,
     ];
     try {
       await this.#context.sandbox.run({
         ...request,
         root: this.#root,
         mounts,
-        env: { ...maintainerEnvironment(this.#options), ...env },
+        symlinks: this.#native.symlinks,
+        env: { ...maintainerEnvironment(this.#options, this.#native.path), ...env },
       });
     } catch (error) {
       throw explainDpkgFailure(error, { names: this.#names, origin: this.#context.origin });

@@ -43,15 +43,24 @@ export async function resolvePackageRequest(
 
   const status = there?.status ?? '';
   const apt = await openApt({ sources, metadata, status, local: local.packages }, context);
+  const isNew = there === undefined && request.alone !== true;
   const question = {
-    names: [...(there === undefined ? ['?essential'] : []), ...local.names],
+    names: [...(isNew ? [essentialPattern(sources)] : []), ...local.names],
     recommends: request.recommends,
+    alone: request.alone === true,
   };
   const files = await apt.solve(question, request.names);
   const found = await apt.describe(files);
-  if (there === undefined && !found.some((entry) => entry.essential)) throw noEssential(context);
-  const packages = there === undefined ? markBaseSet(found) : combined(there.resolved, found);
+  if (isNew && !found.some((entry) => entry.essential)) throw noEssential(context);
+  const packages = isNew ? markBaseSet(found) : combined(there?.resolved ?? [], found);
   return { packages, state: metadata.id };
+}
+
+/** Of several architectures, each has essential packages of its own. */
+function essentialPattern({ architectures: [native = '', ...foreign] }: AptSources): string {
+  return foreign.length === 0
+    ? '?essential'
+    : `?and(?essential,?or(?architecture(${native}),?architecture(all)))`;
 }
 
 /** Packages that a request builds on. */

@@ -9,6 +9,7 @@ import type { ResolvedPackage } from '../../distro/resolved.ts';
 import type { BuildContext } from '../implementation.ts';
 import type { AptDirectories, InstallQuestion } from './configuration.ts';
 import {
+  aptDownloadArgv,
   aptExplainArgv,
   aptInstallArgv,
   aptNamesArgv,
@@ -78,7 +79,10 @@ export class Apt {
 
   /** The files to install; `items` are the user's words for the same request. */
   async solve(question: InstallQuestion, items: readonly string[]): Promise<SolutionFile[]> {
-    const argv = aptInstallArgv(this.#directories, question);
+    const argv =
+      question.alone === true
+        ? aptDownloadArgv(this.#directories, question.names)
+        : aptInstallArgv(this.#directories, question);
     try {
       return parsePrintUris(await this.#capture('apt-get', argv, 'choosing packages'));
     } catch (error) {
