@@ -15,7 +15,8 @@ import type { Verb, VerbContext } from './verb.ts';
 export const lintVerb: Verb = {
   name: 'lint',
   summary: 'Find faults, and lines that have no effect, in the configuration',
-  doc: `Reads the configuration of all images, also the files that do not count at present, and prints what is wrong or has
+  doc: `Reads the configuration of all images, also the files that do not count at present and the tests in
+\`mkimg.tests/\`, and prints what is wrong or has
 no effect: unknown sections, settings and files, old names, lines that another line of their file overrides, items that come
 twice, removals that remove nothing, conditions that can never hold, profiles that change nothing, inputs that are missing.
 No program is run: programs among the files of a configuration (\`mkimg.version\`, configure scripts) count as if they said
@@ -36,6 +37,7 @@ async function lint({ assignments, options }: VerbContext): Promise<readonly Dia
     assignments,
     environment: process.env,
     runProgram: sayNothing,
+    readsTests: true,
   });
   const read = loaded.ok ? loaded.warnings : loaded.diagnostics;
   const found = loaded.ok ? [...lintProject(loaded.value, hostFiles), ...buildFindings(loaded.value)] : [];

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
 import { buildable } from '../config/buildable.ts';
-import type { BuildableConfig, ResolvedImage } from '../config/project.ts';
+import type { BuildableConfig, Project, ResolvedImage } from '../config/project.ts';
 import type { BootSource } from '../qemu/image.ts';
 import { findBootSource } from '../qemu/image.ts';
 import { machineFor } from '../qemu/machines/index.ts';
@@ -50,19 +50,46 @@ export async function withMachine(
   hooks: RuntimeHooks,
   use: (prepared: ImageMachine) => Promise<number>,
 ): Promise<number> {
+  return withBuiltProject(context, hooks, {
+    use: async ({ image, prepare }) => use(await prepare(image)),
+  });
+}
+
+/** A project whose images were built, as far as a verb knows. */
+export interface BuiltProject {
+  readonly project: Project;
+  /** The one that `--image` names. */
+  readonly image: ResolvedImage;
+  /** Finds what runs an image of the project. @throws MkimgError `not-built`, `no-machine` and others */
+  readonly prepare: (image: ResolvedImage) => Promise<ImageMachine>;
+}
+
+/** As `withMachine`, for verbs that run several machines, or read the tests of the project. */
+export async function withBuiltProject(
+  context: VerbContext,
+  hooks: RuntimeHooks,
+  {
+    readsTests = false,
+    use,
+  }: { readonly readsTests?: boolean; readonly use: (built: BuiltProject) => Promise<number> },
+): Promise<number> {
   if (context.options.force > 0) {
-    // Words after `--` are QEMU's here, not the build scripts'.
-    const exitCode = await hooks.build({ ...context, rest: [] });
+    // Words after `--` are QEMU's here, not the build scripts', and those before it are not the build's either.
+    const exitCode = await hooks.build({ ...context, words: [], rest: [] });
     if (exitCode !== 0) return exitCode;
   }
   const built = context.options.force > 0 ? context : await withBuildHistory(context);
-  const project = await readProject(built);
+  const project = await readProject(built, { readsTests });
   const image = selectImage(project, context);
   if (image.config.Format === 'directory') {
     const exitCode = await hooks.reenter(context);
     if (exitCode !== undefined) return exitCode;
   }
-  return use(await prepareMachine(runnable(image, project.main), context, hooks));
+  return use({
+    project,
+    image,
+    prepare: (wanted) => prepareMachine(runnable(wanted, project.main), context, hooks),
+  });
 }
 
 /** How a machine is to be is a matter of the main image, unless another image says so itself. */

@@ -13,6 +13,8 @@ import type { ResolvedImage } from './resolved-image.ts';
 import { settingRow } from './settings/table.ts';
 import { readSubimages } from './subimages.ts';
 import type { Resolved } from './values.ts';
+import type { BootTestDefinition } from './tests/definition.ts';
+import { readTests } from './tests/reading.ts';
 import { isAssigned, resolve } from './values.ts';
 
 /** All images of a project, worked out. */
@@ -21,6 +23,8 @@ export interface ReadImages {
   readonly images: readonly ResolvedImage[];
   readonly main: ResolvedImage;
   readonly tools: ResolvedImage | undefined;
+  /** Those of mkimg.tests/, where they were asked for. */
+  readonly tests: ReadonlyMap<ImageName, readonly BootTestDefinition[]>;
   /** Of all of them. */
   readonly faults: readonly Diagnostic[];
 }
@@ -32,7 +36,11 @@ interface Waiting {
 }
 
 /** Reads the images that belong to the main image, whose own configuration was read, and puts all in order. */
-export function readImages(main: ImageLoading, prefix: Prefix): ReadImages {
+export function readImages(
+  main: ImageLoading,
+  prefix: Prefix,
+  { readsTests }: { readonly readsTests: boolean },
+): ReadImages {
   const mainValues = valuesOf(main);
   const tools = currentValue(main, 'ToolsTree') === 'default' ? readToolsTree(mainValues, prefix) : undefined;
   const { images: subimages, skipped } = readSubimages(mainValues, prefix);
@@ -51,13 +59,18 @@ export function readImages(main: ImageLoading, prefix: Prefix): ReadImages {
   const byName = new Map(waiting.map((image) => [image.loading.name, image]));
   const ordered = order.names.flatMap((name) => byName.get(name) ?? []);
   const images = [...ordered, { loading: main, needs }].map(finishWaiting);
+  const tests = readsTests
+    ? [...subimages, main].map((image) => [image.name, readTests(image, prefix)] as const)
+    : [];
   return {
     images,
     main: images[images.length - 1] as ResolvedImage,
     tools: finishedTools,
     faults: [main, ...subimages, tools, initrd]
       .flatMap((loading) => loading?.faults ?? [])
-      .concat(order.faults),
+      .concat(order.faults)
+      .concat(tests.flatMap(([, { faults }]) => faults)),
+    tests: new Map(tests.map(([name, read]) => [name, read.tests])),
   };
 }
 

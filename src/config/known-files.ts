@@ -17,6 +17,7 @@ const knownSuffixes: readonly string[] = [
   '.local',
   '.local.conf',
   '.profiles',
+  '.tests',
   '.tools.conf',
   ...resultSuffixes,
   ...settingRows.flatMap(({ setting }) => (setting.implicit ?? []).map(({ suffix }) => suffix)),

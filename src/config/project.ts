@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { HostPath } from '../base/brand.ts';
+import type { HostPath, ImageName } from '../base/brand.ts';
 import { hostPath, imageName } from '../base/brand.ts';
 import type { Diagnostic, Result } from '../base/diagnostic.ts';
 import { fail, ok } from '../base/diagnostic.ts';
@@ -18,6 +18,7 @@ import { distinct, reading } from './reading.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import type { ScannedFile } from './scanner.ts';
 import { findSetting } from './settings/table.ts';
+import type { BootTestDefinition } from './tests/definition.ts';
 
 export { loadBuiltinImage } from './builtin-image.ts';
 export type { CommandLineAssignment } from './assignments.ts';
@@ -25,6 +26,7 @@ export type { BuildableConfig } from './buildable.ts';
 export type { Assignment, FailedCondition, FileVisit } from './history.ts';
 export type { ResolvedImage } from './resolved-image.ts';
 export type { ImageConfig, SettingName } from './settings/table.ts';
+export type { BootTestDefinition } from './tests/definition.ts';
 
 /** A configuration directory, read. */
 export interface Project {
@@ -34,6 +36,8 @@ export interface Project {
   readonly main: ResolvedImage;
   /** What ToolsTree=default stands for; absent where the main image says something else, or nothing. */
   readonly tools?: ResolvedImage;
+  /** The boot tests of each image; empty unless they were asked for. */
+  readonly tests: ReadonlyMap<ImageName, readonly BootTestDefinition[]>;
   readonly directory: HostPath;
   readonly warnings: readonly Diagnostic[];
   /** Configuration files that count, in the order in which they were read. */
@@ -47,6 +51,8 @@ export interface ProjectRequest extends ReadingRequest {
   readonly assignments: readonly CommandLineAssignment[];
   /** Whether the files in the directory count; by default, they do. */
   readonly readsDirectory?: boolean;
+  /** Whether mkimg.tests/ is read, and its faults count; by default, it is not: builds do not depend on it. */
+  readonly readsTests?: boolean;
 }
 
 /** Reads a project. All faults come at once. Nothing is run but by `runProgram`. */
@@ -78,7 +84,7 @@ function readProject(request: ProjectRequest, world: LoadEnvironment): Result<Pr
   includePending(main, { directory, prefix, layer: 'files' });
   if (request.readsDirectory !== false)
     readDirectory(main, directory, { prefix, local: true, profiles: true, role: 'configuration' });
-  const images = readImages(main, prefix);
+  const images = readImages(main, prefix, { readsTests: request.readsTests === true });
   const faults = distinct([...world.faults, ...images.faults]);
   if (faults.some(({ severity }) => severity === 'error')) return fail(...faults);
   return ok({ ...described(images), directory, warnings: faults, scans: world.scans }, faults);
@@ -88,12 +94,14 @@ function described({
   images,
   main,
   tools,
-}: ReadImages): Pick<Project, 'images' | 'main' | 'tools' | 'sources'> {
+  tests,
+}: ReadImages): Pick<Project, 'images' | 'main' | 'tools' | 'tests' | 'sources'> {
   const all = [...(tools === undefined ? [] : [tools]), ...images];
   const files = all.flatMap((image) => image.files).filter(({ failed }) => failed.length === 0);
   return {
     images,
     main,
+    tests,
     ...(tools && { tools }),
     sources: [...new Set(files.map(({ path }) => path))],
   };

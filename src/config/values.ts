@@ -32,6 +32,16 @@ export function newValues(): Values {
   return { layers: new Map(), defaults: new Map(), known: new Map() };
 }
 
+/** The same values, to be changed apart from these. */
+export function copyOfValues({ layers, defaults }: Values): Values {
+  const copied = [...layers].map(([name, given]) => {
+    const entries = layerNames.map((layer) => [layer, { ...given[layer] }] as const);
+    // One entry for each name of a layer.
+    return [name, Object.fromEntries(entries) as Layers] as const;
+  });
+  return { layers: new Map(copied), defaults: new Map(defaults), known: new Map() };
+}
+
 /** A value with the places that its items came from; no items for a default. */
 export interface Resolved {
   readonly value: unknown;

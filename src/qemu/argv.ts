@@ -230,12 +230,19 @@ function diskArgv(machine: Machine, disk: VmDisk): string[] {
   const device = [
     model,
     `drive=${disk.id}`,
+    // What QMP calls the device by.
+    `id=${diskDevice(disk.id)}`,
     // Virtio serial numbers hold 20 bytes.
     `serial=${disk.id.slice(0, 20)}`,
     ...(disk.removable === true && model === 'scsi-hd' ? ['removable=on'] : []),
     ...(disk.bootIndex === undefined ? [] : [`bootindex=${disk.bootIndex}`]),
   ];
   return ['-drive', drive.join(','), '-device', device.join(',')];
+}
+
+/** QEMU's name of the device that a disk is in. */
+export function diskDevice(id: string): string {
+  return `disk-${id}`;
 }
 
 function portsArgv(machine: Machine, ports: VmOptions['ports']): string[] {

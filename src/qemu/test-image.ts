@@ -5,27 +5,25 @@ import { hostPath } from '../base/brand.ts';
 import { shellCommand } from '../sandbox/text.ts';
 import type { BootResult } from './boot-test.ts';
 import { runBootTest } from './boot-test.ts';
-import { guestChannels } from './credentials.ts';
 import { prepareDrives } from './drives.ts';
 import type { AcceleratorChoice } from './kvm.ts';
 import { chooseAccelerator, kvmVerdict, rememberBrokenKvm } from './kvm.ts';
-import type { MachineInputs } from './machine-request.ts';
-import { describeMachine, needsFirmware } from './machine-request.ts';
+import { describeMachine } from './machine-request.ts';
 import { runProbe } from './probe/run.ts';
-import type { ReportChannel } from './report.ts';
-import { chooseReportChannel } from './report.ts';
-import { debianReleaseFacts } from '../distro/tables/debian.ts';
-import { systemdVersionOf } from './systemd-version.ts';
+import type { GuestChannelKind } from './guest/agent.ts';
+import { timelineSvg } from './reports/timeline.ts';
+import type { TestInputs } from './testing/machines.ts';
+import { channelOf } from './testing/machines.ts';
+import { measureTimeScale } from './testing/time-scale.ts';
+import type { ImageSize } from './image-size.ts';
+import { imageSizeOf } from './image-size.ts';
 import type { VmHost } from './vm.ts';
 
 /** Everything about the machine but what a test decides itself. */
 export interface ImageTest {
-  readonly inputs: Omit<
-    MachineInputs,
-    'accelerator' | 'console' | 'drives' | 'ephemeral' | 'terminal' | 'tools' | 'unattended'
-  >;
+  readonly inputs: TestInputs;
   readonly stateDirectory: HostPath;
-  /** undefined: {@link defaultTimeout}. */
+  /** undefined: five minutes with KVM, and as much more without as the machine is slower. */
   readonly timeoutSeconds: number | undefined;
   readonly signal: AbortSignal;
 }
@@ -36,12 +34,14 @@ export interface ImageTestReport extends BootResult {
   readonly passed: boolean;
   /** Why the machine ran without KVM. */
   readonly note?: string;
-  /** Directory with console.log, report.json and qemu-command. */
+  /** undefined for an image that is a tree. */
+  readonly imageSize?: ImageSize;
+  /** Directory with console.log, report.json, qemu-command and timeline.svg. */
   readonly results: HostPath;
 }
 
-/** Seconds. Software emulation is slower, and how much depends on how busy the host is. */
-export const defaultTimeout = { kvm: 300, tcg: 600 } as const;
+/** Seconds with KVM. */
+const defaultTimeout = 300;
 
 /**
  * Boots an image on a throw-away copy of its disk and judges it; the results stand in `test-results/OUTPUT` of the
@@ -53,15 +53,7 @@ export async function testImage(test: ImageTest, host: VmHost): Promise<ImageTes
   await rm(results, { recursive: true, force: true });
   await mkdir(results, { recursive: true });
   const choice = await selectAccelerator(test, host);
-  const systemd =
-    (await systemdVersionOf(config.OutputDirectory, config.Output)) ??
-    debianReleaseFacts(config.Release).systemd;
-  const { smbios } = guestChannels(machine.channels, {
-    hasFirmware: needsFirmware(machine, test.inputs.source),
-    commandLine: undefined,
-  });
-  // What brings the report there takes some kilobytes, which no kernel command line has.
-  const channel = smbios ? chooseReportChannel(systemd) : 'console';
+  const channel = await channelOf(test.inputs);
   let result = await runOnce(test, host, { choice, channel, results });
   let note = choice.note;
   if (
@@ -74,15 +66,19 @@ export async function testImage(test: ImageTest, host: VmHost): Promise<ImageTes
     host.events.emit({ type: 'note', level: 'warning', code: 'kvm-broken', message: note });
     result = await runOnce(test, host, { choice: { accelerator: 'tcg' }, channel, results });
   }
+  const imageSize = await imageSizeOf(test.inputs.source);
   const report: ImageTestReport = {
     image: config.Output,
     passed: result.verdict.outcome === 'passed',
     ...result,
     ...(note === undefined ? {} : { note }),
+    ...(imageSize === undefined ? {} : { imageSize }),
     results,
   };
   await writeFile(join(results, 'report.json'), `${JSON.stringify(report, undefined, 2)}\n`);
   await writeFile(join(results, 'qemu-command'), `${shellCommand(result.commandLine)}\n`);
+  const timeline = timelineSvg(config.Output, result);
+  if (timeline !== undefined) await writeFile(join(results, 'timeline.svg'), timeline);
   return report;
 }
 
@@ -92,7 +88,7 @@ export async function selectAccelerator(
     inputs,
     stateDirectory,
   }: Pick<ImageTest, 'stateDirectory'> & {
-    readonly inputs: Pick<MachineInputs, 'config' | 'machine'>;
+    readonly inputs: Pick<TestInputs, 'config' | 'machine'>;
   },
   host: VmHost,
 ): Promise<AcceleratorChoice> {
@@ -108,13 +104,16 @@ export async function selectAccelerator(
 
 interface Attempt {
   readonly choice: AcceleratorChoice;
-  readonly channel: ReportChannel;
+  readonly channel: GuestChannelKind;
   readonly results: HostPath;
 }
 
 async function runOnce(test: ImageTest, host: VmHost, attempt: Attempt): Promise<BootResult> {
   const { inputs } = test;
   const { accelerator } = attempt.choice;
+  const timeoutSeconds =
+    test.timeoutSeconds ??
+    Math.ceil(defaultTimeout * (await measureTimeScale(inputs.machine, accelerator, host)));
   await using drives = await prepareDrives(inputs.config.Drives, host.scratch, inputs.extraArguments);
   const machine = await describeMachine({
     ...inputs,
@@ -129,7 +128,7 @@ async function runOnce(test: ImageTest, host: VmHost, attempt: Attempt): Promise
     {
       machine,
       channel: attempt.channel,
-      timeoutSeconds: test.timeoutSeconds ?? defaultTimeout[accelerator],
+      timeoutSeconds,
       consoleLog: hostPath(join(attempt.results, 'console.log')),
       signal: test.signal,
     },

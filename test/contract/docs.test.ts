@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { settingsReference } from '../../src/config/reference.ts';
+import { referenceMark, testSettingsReference } from '../../src/config/tests/reference.ts';
 import { manualIn } from '../../src/cli/documentation.ts';
 import { helpText } from '../../src/cli/help.ts';
 import { defaultVerb, verbs } from '../../src/cli/verbs.ts';
@@ -13,6 +14,10 @@ const file = (path: string): string => readFileSync(at(path), 'utf8');
 describe('what `npm run docs` writes', () => {
   it('docs/settings.md is current', () => {
     expect(file('docs/settings.md')).toBe(settingsReference());
+  });
+
+  it('docs/testing.md is current', () => {
+    expect(file('docs/testing.md').split(referenceMark)[1]).toBe(testSettingsReference());
   });
 
   it('docs/man/mkimg.1 is current', async () => {

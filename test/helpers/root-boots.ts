@@ -10,7 +10,7 @@ import { textCredential } from '../../src/qemu/credentials.ts';
 import { findFirmware } from '../../src/qemu/firmware.ts';
 import type { Machine } from '../../src/qemu/machines/machine.ts';
 import { x86_64 } from '../../src/qemu/machines/x86-64.ts';
-import { reportPort } from '../../src/qemu/report.ts';
+import { agentPort } from '../../src/qemu/guest/agent.ts';
 import type { RequestedDisk, VmHost, VmRequest } from '../../src/qemu/vm.ts';
 import { bareMachine } from './bare-machine.ts';
 import type { BootFacts } from './boot-facts.ts';
@@ -122,7 +122,7 @@ export async function bootWithHelp(
 ): Promise<BootFacts> {
   await using prepared = await prepareRoot(boot, site);
   const { directory } = prepared;
-  const machine = await withFacts({ ...prepared.machine, ports: [reportPort] }, directory, boot.ask);
+  const machine = await withFacts({ ...prepared.machine, ports: [agentPort] }, directory, boot.ask);
   await using guest = await startConsoleGuest(machine, hostPath(join(directory, 'console.log')), site.host);
   await help(guest);
   const isUp = async (): Promise<boolean> => {

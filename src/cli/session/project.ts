@@ -22,13 +22,18 @@ function builtinDirectory(name: string): HostPath {
 
 /**
  * Reads the configuration that a verb works on; remarks become notes.
+ * @param parts.readsTests also the boot tests
  * @throws ConfigurationError with all faults
  */
-export async function readProject(context: VerbContext): Promise<Project> {
+export async function readProject(
+  context: VerbContext,
+  { readsTests = false }: { readonly readsTests?: boolean } = {},
+): Promise<Project> {
   const { assignments, options, events, signal } = context;
   const result = await loadProject({
     directory: options.directory,
     readsDirectory: options.isProjectless !== true,
+    readsTests,
     assignments,
     environment: process.env,
     runProgram: configurationPrograms(events, signal),

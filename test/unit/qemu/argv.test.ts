@@ -85,7 +85,7 @@ describe('qemuArgv', () => {
           '-drive',
           'if=none,id=mkimg,format=raw,snapshot=on,cache=unsafe,discard=unmap,file=/images/mkimg',
           '-device',
-          'virtio-blk-pci,drive=mkimg,serial=mkimg,bootindex=1',
+          'virtio-blk-pci,drive=mkimg,id=disk-mkimg,serial=mkimg,bootindex=1',
         ],
         ['-device', 'virtio-serial-pci,id=ports'],
         ['-chardev', 'socket,id=port0,fd=5'],
@@ -183,10 +183,10 @@ describe('qemuArgv', () => {
       return valuesOf(argv, '-device');
     });
     expect(devices.map((list) => list.filter((device) => !/rng|panic/.test(device)))).toEqual([
-      ['virtio-blk-pci,drive=mkimg,serial=mkimg'],
-      ['virtio-scsi-pci,id=scsi', 'scsi-hd,drive=mkimg,serial=mkimg'],
-      ['virtio-scsi-pci,id=scsi', 'scsi-cd,drive=mkimg,serial=mkimg'],
-      ['nvme,drive=mkimg,serial=mkimg'],
+      ['virtio-blk-pci,drive=mkimg,id=disk-mkimg,serial=mkimg'],
+      ['virtio-scsi-pci,id=scsi', 'scsi-hd,drive=mkimg,id=disk-mkimg,serial=mkimg'],
+      ['virtio-scsi-pci,id=scsi', 'scsi-cd,drive=mkimg,id=disk-mkimg,serial=mkimg'],
+      ['nvme,drive=mkimg,id=disk-mkimg,serial=mkimg'],
       [],
     ]);
   });

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { hostPath } from '../../../src/base/brand.ts';
 import { qemuArgv } from '../../../src/qemu/argv.ts';
 import { directoryServerArgv, tpmArgv } from '../../../src/qemu/companions.ts';
-import { testMachine } from '../../../src/qemu/boot-test.ts';
+import { unchangeable } from '../../../src/qemu/boot-test.ts';
 import { textCredential } from '../../../src/qemu/credentials.ts';
+import { withAgent } from '../../../src/qemu/guest/guest.ts';
 import { machineFor } from '../../../src/qemu/machines/index.ts';
 import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
 import type { VmRequest } from '../../../src/qemu/vm.ts';
@@ -155,32 +156,31 @@ describe('vmSandbox', () => {
   });
 });
 
-describe('testMachine', () => {
+describe('the machine of a boot test', () => {
+  const token = '0123456789abcdef';
+
   it('changes nothing that was built, and ends when the guest restarts', () => {
     const rootDirectory = { path: hostPath('/out/tree'), discardWrites: false };
-    const machine = testMachine({
-      machine: { ...request, rootDirectory, endOnRestart: false, console: 'none', ports: [] },
-      channel: 'unit',
-    });
+    const machine = unchangeable({ ...request, rootDirectory, endOnRestart: false });
     expect(machine.disks.every(({ discardWrites }) => discardWrites)).toBe(true);
-    expect(machine).toMatchObject({
-      rootDirectory: { discardWrites: true },
-      endOnRestart: true,
-      console: 'socket',
-      ports: ['mkimg.0'],
-    });
+    expect(machine).toMatchObject({ rootDirectory: { discardWrites: true }, endOnRestart: true });
+  });
+
+  it('has the agent, and a port to it', () => {
+    const machine = withAgent({ ...request, console: 'none', ports: [] }, 'unit', token);
+    expect(machine).toMatchObject({ console: 'socket', ports: ['mkimg.0'] });
     expect(machine.credentials.map(({ name }) => name)).toContain('systemd.extra-unit.mkimg-report.service');
     expect(machine.commandLine).toContain('systemd.firstboot=no');
   });
 
   it('asks nothing of a guest that only has a console', () => {
-    const machine = testMachine({ machine: request, channel: 'console' });
+    const machine = withAgent(request, 'console', token);
     expect([machine.ports, machine.credentials]).toEqual([[], []]);
   });
 
   it('makes a guest patient where it is emulated', () => {
     const wordsOn = (accelerator: VmRequest['accelerator']): string =>
-      testMachine({ machine: { ...request, accelerator }, channel: 'unit' }).commandLine.join(' ');
+      withAgent({ ...request, accelerator }, 'unit', token).commandLine.join(' ');
     expect(wordsOn('tcg')).toContain('systemd.default_device_timeout_sec=600');
     expect(wordsOn('kvm')).not.toContain('timeout');
   });

@@ -1,6 +1,11 @@
-import { unreachable } from '../base/errors.ts';
-import type { BootTimestamps, FailedUnit, GuestRecord, ReportChannel } from './report.ts';
-import { bootedMarker } from './report.ts';
+import { unreachable } from '../../base/errors.ts';
+import type { GuestChannelKind } from './agent.ts';
+import type { BootReport, GuestRecord } from './report.ts';
+import { addToReport, emptyReport } from './report.ts';
+
+/** Console text which shows that the boot came to its end, for guests without the agent. */
+const bootedMarker =
+  /\blogin: ?$|Reached target .{0,12}(?:multi-user\.target|Multi-User System|graphical\.target)/;
 
 /** Everything that can happen while a guest under test runs. */
 export type GuestEvent =
@@ -11,6 +16,10 @@ export type GuestEvent =
   | { readonly type: 'shutdown'; readonly byGuest: boolean; readonly reason: string }
   /** QMP GUEST_PANICKED. */
   | { readonly type: 'panicked' }
+  /** The guest was asked to switch itself off, or to restart. */
+  | { readonly type: 'asked'; readonly to: 'power-off' | 'restart' }
+  /** QMP RESET: the machine starts anew. */
+  | { readonly type: 'reset' }
   /** QMP STOP without our asking, and what query-status then said. */
   | { readonly type: 'stopped'; readonly status: string }
   /** No byte on the console for longer than any working machine needs. */
@@ -34,7 +43,9 @@ export type FailureReason =
   | 'kvm-broken'
   | 'disk-error'
   | 'qemu-failed'
-  | 'interrupted';
+  | 'interrupted'
+  /** The guest is well, but did not do what a step of the test says. */
+  | 'step-failed';
 
 export type Verdict =
   | { readonly outcome: 'passed' }
@@ -42,25 +53,32 @@ export type Verdict =
 
 /** What is known so far. `verdict` once set stays, whatever comes after. */
 export interface BootState {
-  readonly channel: ReportChannel;
+  readonly channel: GuestChannelKind;
   readonly accelerator: 'kvm' | 'tcg';
-  readonly phase: 'booting' | 'booted' | 'reported';
-  readonly systemState: string | undefined;
-  readonly failedUnits: readonly FailedUnit[];
-  readonly times: BootTimestamps | undefined;
+  /** `answering`: the agent has begun, while units may still be starting. */
+  readonly phase: 'booting' | 'answering' | 'reported';
+  readonly report: BootReport;
   /** The console showed that the boot had finished. */
   readonly sawMarker: boolean;
+  /** What the guest was asked to do last. */
+  readonly asked: 'power-off' | 'restart' | undefined;
+  /** Failed units are no failure. */
+  readonly acceptsFailedUnits: boolean;
   readonly verdict: Verdict | undefined;
 }
 
-export function initialBootState(channel: ReportChannel, accelerator: 'kvm' | 'tcg'): BootState {
+export function initialBootState(
+  channel: GuestChannelKind,
+  accelerator: 'kvm' | 'tcg',
+  acceptsFailedUnits = false,
+): BootState {
   return {
     channel,
     accelerator,
+    asked: undefined,
+    acceptsFailedUnits,
     phase: 'booting',
-    systemState: undefined,
-    failedUnits: [],
-    times: undefined,
+    report: emptyReport,
     sawMarker: false,
     verdict: undefined,
   };
@@ -79,6 +97,11 @@ export function advance(state: BootState, event: GuestEvent): BootState {
       return takeConsole(state, event.line);
     case 'shutdown':
       return takeShutdown(state, event.byGuest, event.reason);
+    case 'asked':
+      return takeAsked(state, event.to);
+    case 'reset':
+      if (state.asked !== 'restart') return restarted(state);
+      return initialBootState(state.channel, state.accelerator, state.acceptsFailedUnits);
     case 'stopped':
       return takeStop(state, event.status);
     case 'exited':
@@ -113,42 +136,29 @@ function takeRecord(state: BootState, record: GuestRecord): BootState {
   // The report is closed by its last record.
   if (state.phase === 'reported') return state;
   switch (record.event) {
-    case 'booted':
-      return { ...state, phase: 'booted' };
-    case 'state':
-      return { ...state, systemState: record.state };
-    case 'failed':
-      return { ...state, failedUnits: record.units.map((unit) => ({ unit, log: [] })) };
-    case 'times':
-      return { ...state, times: record.times };
-    case 'log':
-      return { ...state, failedUnits: moveToEnd(state.failedUnits, record.unit) };
-    case 'line':
-      return { ...state, failedUnits: appendLine(state.failedUnits, record.text) };
+    case 'hello':
+      return { ...state, phase: 'answering' };
     case 'done':
       return takeReport({ ...state, phase: 'reported' });
+    default:
+      return { ...state, report: addToReport(state.report, record) };
   }
 }
 
-/** Lines that follow belong to this unit, which therefore stands last. */
-function moveToEnd(units: readonly FailedUnit[], unit: string): readonly FailedUnit[] {
-  const found = units.find((entry) => entry.unit === unit);
-  return found === undefined ? units : [...units.filter((entry) => entry !== found), found];
-}
-
-function appendLine(units: readonly FailedUnit[], line: string): readonly FailedUnit[] {
-  const last = units.at(-1);
-  return last === undefined ? units : [...units.slice(0, -1), { ...last, log: [...last.log, line] }];
+function restarted(state: BootState): BootState {
+  return failed(state, 'guest-restarted', 'the guest restarted by itself');
 }
 
 /** The report is complete: failures count at once, success only after a clean power-off. */
 function takeReport(state: BootState): BootState {
-  const names = state.failedUnits.map((entry) => entry.unit);
+  if (state.acceptsFailedUnits) return state;
+  const { failedUnits, systemState } = state.report;
+  const names = failedUnits.map((entry) => entry.unit);
   if (names.length > 0) {
     return failed(state, 'units-failed', `failed unit${names.length > 1 ? 's' : ''}: ${names.join(', ')}`);
   }
-  if (state.systemState === 'running') return state;
-  return failed(state, 'system-state', `the system is '${state.systemState ?? ''}' instead of 'running'`);
+  if (systemState === 'running') return state;
+  return failed(state, 'system-state', `the system is '${systemState ?? ''}' instead of 'running'`);
 }
 
 interface ConsoleSign {
@@ -186,22 +196,34 @@ function takeConsole(state: BootState, line: string): BootState {
   if (sign !== undefined) return failed(state, sign.reason, `${sign.message}: ${line.trim()}`);
   if (!bootedMarker.test(line)) return state;
   if (state.channel !== 'console') return { ...state, sawMarker: true };
-  return { ...state, sawMarker: true, phase: 'reported', verdict: { outcome: 'passed' } };
+  return { ...state, sawMarker: true, phase: 'reported' };
+}
+
+function takeAsked(state: BootState, to: NonNullable<BootState['asked']>): BootState {
+  // A guest without the agent hears nothing; its console has said all that it says.
+  if (state.channel === 'console' && state.phase === 'reported')
+    return { ...state, verdict: { outcome: 'passed' } };
+  return { ...state, asked: to };
 }
 
 function takeShutdown(state: BootState, byGuest: boolean, reason: string): BootState {
   if (reason === 'guest-panic') return failed(state, 'kernel-panic', 'the guest kernel panicked');
-  if (reason === 'guest-reset') return failed(state, 'guest-restarted', 'the guest restarted by itself');
+  if (reason === 'guest-reset') return restarted(state);
   if (!byGuest) return failed(state, 'qemu-failed', `QEMU ended the machine (${reason})`);
-  if (state.phase === 'reported') return { ...state, verdict: { outcome: 'passed' } };
-  return failed(
-    state,
-    'early-power-off',
-    state.phase === 'booting'
-      ? 'the guest switched itself off before its boot finished'
-      : 'the guest switched itself off before its report was complete',
-  );
+  if (mayEnd(state)) return { ...state, verdict: { outcome: 'passed' } };
+  return failed(state, 'early-power-off', powerOffMessages[state.phase]);
 }
+
+function mayEnd({ phase, asked, acceptsFailedUnits }: BootState): boolean {
+  const isThere = phase === 'reported' || (phase === 'answering' && acceptsFailedUnits);
+  return isThere && asked === 'power-off';
+}
+
+const powerOffMessages: Readonly<Record<BootState['phase'], string>> = {
+  booting: 'the guest switched itself off before its boot finished',
+  answering: 'the guest switched itself off before its report was complete',
+  reported: 'the guest switched itself off without being asked',
+};
 
 function takeStop(state: BootState, status: string): BootState {
   switch (status) {
@@ -229,7 +251,7 @@ function takeStop(state: BootState, status: string): BootState {
 }
 
 function takeExit(state: BootState, exitCode: number): BootState {
-  if (state.phase === 'reported' && exitCode === 0) return { ...state, verdict: { outcome: 'passed' } };
+  if (mayEnd(state) && exitCode === 0) return { ...state, verdict: { outcome: 'passed' } };
   return failed(state, 'qemu-failed', `QEMU ended with exit code ${exitCode}`);
 }
 
@@ -239,7 +261,7 @@ function timeoutMessage(state: BootState, seconds: number): string {
       return state.sawMarker
         ? `the console shows a finished boot, but no report came within ${seconds} seconds (is the image's systemd older than 256? ManifestFormat=json lets mkimg know)`
         : `the boot did not finish within ${seconds} seconds`;
-    case 'booted':
+    case 'answering':
       return `the guest did not settle within ${seconds} seconds (units are still starting)`;
     case 'reported':
       return `the guest finished its boot but did not power off within ${seconds} seconds`;

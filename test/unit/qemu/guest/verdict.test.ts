@@ -1,19 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { GuestRecord, ReportChannel } from '../../../src/qemu/report.ts';
-import type { BootState, GuestEvent } from '../../../src/qemu/verdict.ts';
-import { advance, initialBootState } from '../../../src/qemu/verdict.ts';
+import type { GuestChannelKind } from '../../../../src/qemu/guest/agent.ts';
+import type { GuestRecord } from '../../../../src/qemu/guest/report.ts';
+import type { BootState, GuestEvent } from '../../../../src/qemu/guest/verdict.ts';
+import { advance, initialBootState } from '../../../../src/qemu/guest/verdict.ts';
 
 interface Circumstances {
-  readonly channel?: ReportChannel;
+  readonly channel?: GuestChannelKind;
   readonly accelerator?: 'kvm' | 'tcg';
+  readonly acceptsFailedUnits?: boolean;
 }
 
 function play(
   events: readonly GuestEvent[],
-  { channel = 'unit', accelerator = 'tcg' }: Circumstances = {},
+  { channel = 'unit', accelerator = 'tcg', acceptsFailedUnits = false }: Circumstances = {},
 ): BootState {
-  return events.reduce(advance, initialBootState(channel, accelerator));
+  return events.reduce(advance, initialBootState(channel, accelerator, acceptsFailedUnits));
 }
 
 function record(value: GuestRecord): GuestEvent {
@@ -26,13 +28,14 @@ function outcome({ verdict }: BootState): string {
   return verdict.outcome === 'passed' ? 'passed' : verdict.reason;
 }
 
-const times = { firmware: 0, loader: 0, initrd: 0, userspace: 1, finish: 2 };
-const booted = record({ event: 'booted' });
+const hello = record({ event: 'hello' });
 const running = record({ event: 'state', state: 'running' });
-const noFailures = record({ event: 'failed', units: [] });
-const timed = record({ event: 'times', times });
+const timed = record({ event: 'times', text: 'FinishTimestampMonotonic=2' });
 const done = record({ event: 'done' });
-const report = [booted, running, noFailures, timed, done];
+const askedOff: GuestEvent = { type: 'asked', to: 'power-off' };
+const askedRestart: GuestEvent = { type: 'asked', to: 'restart' };
+const report = [hello, running, timed, done];
+const failedUnit = record({ event: 'failed', unit: 'a.service' });
 const powerOff: GuestEvent = { type: 'shutdown', byGuest: true, reason: 'guest-shutdown' };
 const reset: GuestEvent = { type: 'shutdown', byGuest: true, reason: 'guest-reset' };
 const quit: GuestEvent = { type: 'exited', exitCode: 0, stderr: [] };
@@ -41,18 +44,17 @@ const line = (text: string): GuestEvent => ({ type: 'console', line: text });
 
 describe('a boot passes', () => {
   it('when the report is good and the guest then powers off', () => {
-    const state = play([...report, powerOff, quit]);
+    const state = play([...report, askedOff, powerOff, quit]);
     expect(outcome(state)).toBe('passed');
-    expect(state.systemState).toBe('running');
-    expect(state.times).toEqual(times);
+    expect(state.report).toMatchObject({ systemState: 'running', times: { finish: 2 } });
   });
 
   it('not before it has powered off', () => {
-    expect(outcome(play(report))).toBe('open');
+    expect(outcome(play([...report, askedOff]))).toBe('open');
   });
 
   it('when the end of QEMU is seen before the event', () => {
-    expect(outcome(play([...report, quit, powerOff]))).toBe('passed');
+    expect(outcome(play([...report, askedOff, quit, powerOff]))).toBe('passed');
   });
 
   it.each([
@@ -61,21 +63,21 @@ describe('a boot passes', () => {
     '[  OK  ] Reached target Multi-User System.',
     'vm login:',
   ])('by the console alone where that is the channel: %s', (text) => {
-    expect(outcome(play([line('booting'), line(text)], { channel: 'console' }))).toBe('passed');
+    expect(outcome(play([line('booting'), line(text), askedOff], { channel: 'console' }))).toBe('passed');
   });
 });
 
 describe('a boot fails', () => {
   type Case = readonly [reason: string, why: string, events: readonly GuestEvent[]];
   const cases: readonly Case[] = [
-    ['units-failed', 'a unit failed', [booted, record({ event: 'failed', units: ['a.service'] }), done]],
+    ['units-failed', 'a unit failed', [hello, failedUnit, done]],
     [
       'system-state',
       'it is degraded without a failed unit',
-      [booted, record({ event: 'state', state: 'degraded' }), noFailures, done],
+      [hello, record({ event: 'state', state: 'degraded' }), done],
     ],
-    ['system-state', 'the guest does not say how it is', [booted, noFailures, done]],
-    ['system-state', 'it is still starting', [booted, record({ event: 'state', state: 'starting' }), done]],
+    ['system-state', 'the guest does not say how it is', [hello, done]],
+    ['system-state', 'it is still starting', [hello, record({ event: 'state', state: 'starting' }), done]],
     ['kernel-panic', 'the kernel panics, as QEMU tells', [{ type: 'panicked' }]],
     [
       'kernel-panic',
@@ -88,7 +90,11 @@ describe('a boot fails', () => {
       [{ type: 'shutdown', byGuest: true, reason: 'guest-panic' }],
     ],
     ['kernel-panic', 'QEMU holds a panicked guest', [{ type: 'stopped', status: 'guest-panicked' }]],
-    ['kernel-panic', 'it panics while it powers off', [...report, { type: 'panicked' }, powerOff, quit]],
+    [
+      'kernel-panic',
+      'it panics while it powers off',
+      [...report, askedOff, { type: 'panicked' }, powerOff, quit],
+    ],
     [
       'emergency-mode',
       'systemd gives up',
@@ -111,23 +117,27 @@ describe('a boot fails', () => {
     ],
     ['not-bootable', 'the firmware finds nothing', [line('BdsDxe: No bootable option or device was found.')]],
     ['not-bootable', 'the firmware opens its shell', [line('UEFI Interactive Shell v2.2')]],
-    ['timeout', 'it takes too long', [booted, timeout]],
+    ['timeout', 'it takes too long', [hello, timeout]],
     ['timeout', 'it does not power off', [...report, timeout]],
     ['timeout', 'nothing comes, without KVM', [{ type: 'silent', seconds: 20 }]],
     ['qemu-failed', 'the emulated CPU fails', [{ type: 'stopped', status: 'internal-error' }]],
     ['disk-error', "the host's disk is full", [{ type: 'stopped', status: 'io-error' }]],
     ['early-power-off', 'it powers off before the report', [powerOff, quit]],
-    ['early-power-off', 'it powers off in the middle of the report', [booted, running, powerOff]],
+    ['early-power-off', 'it powers off in the middle of the report', [hello, running, powerOff]],
+    ['early-power-off', 'it powers off without being asked', [...report, powerOff]],
     ['guest-restarted', 'it restarts', [reset, quit]],
-    ['guest-restarted', 'it restarts instead of powering off', [...report, reset]],
-    ['qemu-failed', 'QEMU dies', [booted, { type: 'exited', exitCode: 1, stderr: ['x'] }]],
+    ['guest-restarted', 'it restarts instead of powering off', [...report, askedOff, reset]],
+    ['guest-restarted', 'it starts anew without being asked', [...report, { type: 'reset' }]],
+    ['guest-restarted', 'it starts anew instead of powering off', [...report, askedOff, { type: 'reset' }]],
+    ['early-power-off', 'it powers off instead of starting anew', [...report, askedRestart, powerOff]],
+    ['qemu-failed', 'QEMU dies', [hello, { type: 'exited', exitCode: 1, stderr: ['x'] }]],
     [
       'qemu-failed',
       'QEMU is killed after the report',
       [...report, { type: 'exited', exitCode: 137, stderr: [] }],
     ],
     ['qemu-failed', 'somebody ends QEMU', [{ type: 'shutdown', byGuest: false, reason: 'host-signal' }]],
-    ['interrupted', 'the user ends it', [booted, { type: 'interrupted' }]],
+    ['interrupted', 'the user ends it', [hello, { type: 'interrupted' }]],
   ];
 
   it.each(cases)('%s: %s', (reason, _, events) => {
@@ -147,16 +157,15 @@ describe('a boot fails', () => {
 
   it('with the names of the units and what they logged', () => {
     const state = play([
-      booted,
-      record({ event: 'failed', units: ['a.service', 'b.service'] }),
-      record({ event: 'log', unit: 'a.service' }),
-      record({ event: 'line', text: 'one' }),
-      record({ event: 'line', text: 'two' }),
-      record({ event: 'log', unit: 'b.service' }),
-      record({ event: 'line', text: 'three' }),
+      hello,
+      failedUnit,
+      record({ event: 'log', text: 'one' }),
+      record({ event: 'log', text: 'two' }),
+      record({ event: 'failed', unit: 'b.service' }),
+      record({ event: 'log', text: 'three' }),
       done,
     ]);
-    expect(state.failedUnits).toEqual([
+    expect(state.report.failedUnits).toEqual([
       { unit: 'a.service', log: ['one', 'two'] },
       { unit: 'b.service', log: ['three'] },
     ]);
@@ -168,7 +177,7 @@ describe('a boot fails', () => {
   });
 
   it('says what a timeout interrupted', () => {
-    const messages = [[], [booted], report, [line('vm login:')]].map((events) => {
+    const messages = [[], [hello], [...report, askedOff], [line('vm login:')]].map((events) => {
       const { verdict } = play([...events, timeout]);
       return verdict?.outcome === 'failed' ? verdict.message : '';
     });
@@ -184,19 +193,41 @@ describe('a boot is not judged', () => {
     ['by a login prompt where a report is due', line('vm login: ')],
     ['by kernel messages that only look bad', line('panic=30 is set; no Kernel panic here')],
     ['by a machine that runs again', { type: 'stopped', status: 'running' }],
-    ['by output that belongs to no unit', record({ event: 'line', text: 'x' })],
-    ['by the log of a unit that did not fail', record({ event: 'log', unit: 'x.service' })],
+    ['by output that belongs to no unit', record({ event: 'log', text: 'x' })],
   ])('%s', (_, event) => {
     expect(outcome(play([event]))).toBe('open');
+  });
+});
+
+describe('a guest that is asked to restart', () => {
+  const restarted = [...report, askedRestart, { type: 'reset' } as const];
+
+  it('boots anew, with a report of its own', () => {
+    expect(play(restarted)).toEqual(play([]));
+    expect(outcome(play([...restarted, hello, failedUnit, done]))).toBe('units-failed');
+    expect(outcome(play([...restarted, ...report, askedOff, powerOff]))).toBe('passed');
+  });
+
+  it('may do so once', () => {
+    expect(outcome(play([...restarted, ...report, { type: 'reset' }]))).toBe('guest-restarted');
+  });
+
+  it('may still have failed units where these are accepted', () => {
+    const lenient = { acceptsFailedUnits: true };
+    expect(outcome(play([hello, failedUnit, done, askedOff, powerOff], lenient))).toBe('passed');
+    expect(outcome(play([...restarted, failedUnit, done], lenient))).toBe('open');
   });
 });
 
 describe('any order of events', () => {
   const event = fc.constantFrom<GuestEvent>(
     ...report,
-    record({ event: 'failed', units: ['x.service'] }),
+    failedUnit,
     record({ event: 'state', state: 'degraded' }),
-    record({ event: 'line', text: 'x' }),
+    record({ event: 'log', text: 'x' }),
+    askedOff,
+    askedRestart,
+    { type: 'reset' },
     powerOff,
     reset,
     quit,
@@ -222,8 +253,9 @@ describe('any order of events', () => {
   it('passes only what says that it runs, and has no failed unit', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 6 }), (before) => {
-        const state = play([...before, done, powerOff]);
-        const isGood = state.systemState === 'running' && state.failedUnits.length === 0;
+        const state = play([...before, done, askedOff, powerOff]);
+        const { systemState, failedUnits } = state.report;
+        const isGood = systemState === 'running' && failedUnits.length === 0;
         if (!isGood) expect(outcome(state)).not.toBe('passed');
       }),
     );

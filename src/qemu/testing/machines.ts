@@ -1,0 +1,117 @@
+import type { BootTestDefinition } from '../../config/tests/definition.ts';
+import { debianReleaseFacts } from '../../distro/tables/debian.ts';
+import type { Accelerator } from '../argv.ts';
+import { guestChannels } from '../credentials.ts';
+import type { GuestChannelKind } from '../guest/agent.ts';
+import { chooseChannel } from '../guest/agent.ts';
+import type { MachineInputs } from '../machine-request.ts';
+import { describeMachine, needsFirmware } from '../machine-request.ts';
+import { systemdVersionOf } from '../systemd-version.ts';
+import type { RequestedDisk, VmHost, VmRequest } from '../vm.ts';
+import { DiskCopies } from './disk-copies.ts';
+import type { BootAction, DescribedMachine } from './session.ts';
+
+/** Everything about a machine but what a test decides itself. */
+export type TestInputs = Omit<
+  MachineInputs,
+  'accelerator' | 'console' | 'display' | 'drives' | 'ephemeral' | 'terminal' | 'tools' | 'unattended'
+>;
+
+/** How the guest of an image is talked to. */
+export async function channelOf({ config, machine, source }: TestInputs): Promise<GuestChannelKind> {
+  const { smbios } = guestChannels(machine.channels, {
+    hasFirmware: needsFirmware(machine, source),
+    commandLine: undefined,
+  });
+  // What brings the agent there takes some kilobytes, which no kernel command line has.
+  if (!smbios) return 'console';
+  const systemd =
+    (await systemdVersionOf(config.OutputDirectory, config.Output)) ??
+    debianReleaseFacts(config.Release).systemd;
+  return chooseChannel(systemd);
+}
+
+export interface TestMachinesRequest {
+  readonly steps: BootTestDefinition['steps'];
+  readonly inputs: TestInputs;
+  /** Those of the images that Image= names. */
+  readonly others: ReadonlyMap<string, TestInputs>;
+  readonly drives: readonly RequestedDisk[];
+  readonly accelerator: Accelerator;
+  readonly host: VmHost;
+  /** Copies of the images' disks, for tests with more than one machine; otherwise writes are thrown away. */
+  readonly copies: DiskCopies | undefined;
+}
+
+/** Puts together the machine that a Boot= step asks for, with all disks as earlier machines left them. */
+export async function describeTestMachine(
+  request: TestMachinesRequest,
+  action: BootAction,
+): Promise<DescribedMachine> {
+  const { inputs, others, accelerator, host, copies, steps } = request;
+  const own = action.image === undefined ? inputs : others.get(action.image);
+  if (own === undefined) throw new Error(`internal: an image that was not prepared: ${action.image ?? ''}`);
+  const machine = await describeMachine({
+    ...own,
+    ...(action.drive === undefined ? {} : { source: withoutImage(own.source) }),
+    accelerator,
+    tools: host.tools,
+    drives: request.drives.map((disk) => plugged(disk, action, steps)),
+    ephemeral: true,
+    console: 'socket',
+    display: needsScreen(steps) ? 'hidden' : 'none',
+    unattended: true,
+  });
+  return {
+    machine: {
+      ...machine,
+      disks: await keptDisks(machine, copies),
+      endOnRestart: !steps.some((step) => step.action.kind === 'power' && step.action.change === 'reboot'),
+    },
+    channel: await channelOf(own),
+  };
+}
+
+/** Machines of other tests have no screen, because guests take time to set it up. */
+function needsScreen(steps: TestMachinesRequest['steps']): boolean {
+  return steps.some(({ action }) => action.kind === 'screenshot' || action.kind === 'keys');
+}
+
+/** The firmware alone, which starts what it finds on another disk. */
+function withoutImage({ firmware }: TestInputs['source']): TestInputs['source'] {
+  return { firmware: firmware === 'none' ? 'uefi' : firmware, commandLine: [] };
+}
+
+function plugged(
+  disk: RequestedDisk,
+  action: BootAction,
+  steps: TestMachinesRequest['steps'],
+): RequestedDisk {
+  const isUnplugged = steps.some((step) => step.action.kind === 'unplug' && step.action.drive === disk.id);
+  return {
+    ...disk,
+    // Disks on the machine's own bus stay until it ends.
+    ...(isUnplugged ? { device: 'virtio-scsi' as const } : {}),
+    ...(action.drive === disk.id ? { bootIndex: 1 } : {}),
+  };
+}
+
+/** The image's own disk comes first; disks of images that ran before follow. */
+async function keptDisks(
+  machine: VmRequest,
+  copies: DiskCopies | undefined,
+): Promise<readonly RequestedDisk[]> {
+  if (copies === undefined) return machine.disks;
+  const disks: RequestedDisk[] = [];
+  for (const disk of machine.disks) disks.push(disk.discardWrites ? await copies.of(disk) : disk);
+  const others = copies
+    .all()
+    .filter(({ path }) => disks.every((disk) => disk.path !== path))
+    .map(withoutBoot);
+  return [...disks, ...others];
+}
+
+function withoutBoot(disk: RequestedDisk): RequestedDisk {
+  const { bootIndex, ...rest } = disk;
+  return bootIndex === undefined ? disk : rest;
+}
