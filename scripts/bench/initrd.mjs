@@ -13,7 +13,7 @@ const times = {};
 const sizes = {};
 /** @type {Record<string, number[]>} */
 const boots = {};
-/** By instructions; always the same. @type {Record<string, number>} */
+/** By instructions: the least of all turns, because the clock runs on while the guest waits for a disk. @type {Record<string, number>} */
 const counted = {};
 
 const cache = '/var/cache/mkimg';
@@ -74,9 +74,11 @@ function bootAll(names, runs) {
   }
   // That one is for this machine, not for the emulated one.
   const bootable = Object.keys(sizes).filter((other) => other !== 'dracut, hostonly');
-  for (const name of bootable) counted[name] = bootSeconds(fileOf(name), true);
   for (let turn = 1; turn <= runs; turn++)
-    for (const name of bootable) (boots[name] ??= []).push(bootSeconds(fileOf(name), false));
+    for (const name of bootable) {
+      (boots[name] ??= []).push(bootSeconds(fileOf(name), false));
+      counted[name] = Math.min(counted[name] ?? Infinity, bootSeconds(fileOf(name), true));
+    }
 }
 
 /** @param {string} name */

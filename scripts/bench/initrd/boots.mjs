@@ -33,7 +33,7 @@ export function makeRoot() {
   run('mke2fs', ['-q', '-t', 'ext4', '-U', uuid, '-d', root, disk, '64M']);
 }
 
-/** The clock goes by instructions, 500 million of them for a second: other work on this machine does not matter. */
+/** The clock goes by instructions, 500 million of them for a second; it does not count how long this machine takes for them. */
 const counting = ['-icount', 'shift=1,sleep=off'];
 
 /** Seconds by the guest's own clock until the new root has the machine. @param {string} initrd @param {boolean} counted */
