@@ -93,7 +93,7 @@ export async function withBuiltProject(
 }
 
 /** How a machine is to be is a matter of the main image, unless another image says so itself. */
-function runnable(image: ResolvedImage, main: ResolvedImage): ResolvedImage {
+export function runnable(image: ResolvedImage, main: ResolvedImage): ResolvedImage {
   const taken = settingRows
     .filter(({ section, name }) => section === 'Runtime' && image.isDefault(name))
     .map(({ name }) => [name, main.config[name]] as const);

@@ -15,6 +15,8 @@ import { lintVerb } from './lint.ts';
 import { planVerb } from './plan.ts';
 import { qemuVerb } from './qemu.ts';
 import { consoleVerb } from './running/console.ts';
+import { bootVerb, shellVerb } from './running/container.ts';
+import { journalVerbs } from './running/journal.ts';
 import { sshVerb } from './running/ssh.ts';
 import { schemaVerb } from './schema.ts';
 import { summaryVerb } from './summary.ts';
@@ -34,6 +36,9 @@ export const verbs: readonly Verb[] = [
   testVerb(runtimeHooks),
   consoleVerb,
   sshVerb,
+  ...journalVerbs,
+  shellVerb(runtimeHooks),
+  bootVerb(runtimeHooks),
   cleanVerb,
   cacheVerb,
   bumpVerb,

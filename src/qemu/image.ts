@@ -9,6 +9,7 @@ import type { BuildableConfig } from '../config/project.ts';
 import type { ArchitectureName } from '../distro/architectures/index.ts';
 import { hasUefi } from '../distro/architectures/index.ts';
 import { openSource } from '../formats/bytes.ts';
+import type { GptPartition } from '../formats/gpt.ts';
 import { readGpt } from '../formats/gpt.ts';
 import { outputBase } from '../plan/outputs.ts';
 
@@ -158,13 +159,23 @@ async function splitKernel(config: BuildableConfig): Promise<NonNullable<BootSou
 
 /** Without firmware nobody tells systemd which disk it came from, so the root partition is named. */
 function rootOfDisk(disk: HostPath): string[] {
-  using source = openSource(disk);
-  const root = readGpt(source).partitions.find(({ type }) => /^root-[a-z0-9-]+(?<!-verity|-sig)$/.test(type));
+  const root = findPartition(disk, isRootType);
   return root === undefined ? [] : [`root=PARTUUID=${root.uuid}`, 'rw'];
 }
 
 function hasBios(architecture: ArchitectureName): boolean {
   return architecture === 'x86-64' || architecture === 'x86';
+}
+
+/** The first partition of a disk image whose type, as systemd calls it, is the one. */
+export function findPartition(disk: HostPath, isWanted: (type: string) => boolean): GptPartition | undefined {
+  using source = openSource(disk);
+  return readGpt(source).partitions.find(({ type }) => isWanted(type));
+}
+
+/** A root file system, of whichever architecture. */
+export function isRootType(type: string): boolean {
+  return /^root-[a-z0-9-]+(?<!-verity|-sig)$/.test(type);
 }
 
 /** Kernels stand in usr/lib/modules/VERSION/vmlinuz of every tree that mkimg finished; the newest counts. */

@@ -134,8 +134,16 @@ async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
   ];
 }
 
+/** What Credentials= depend on. */
+export type CredentialInputs = Pick<MachineInputs, 'runProgram' | 'workingDirectory'> & {
+  readonly config: Pick<BuildableConfig, 'Credentials'>;
+};
+
 /** The user's, and mkimg's own: lines of both where they have the same name. */
-async function readCredentials(inputs: MachineInputs, own: readonly Credential[]): Promise<Credential[]> {
+export async function readCredentials(
+  inputs: CredentialInputs,
+  own: readonly Credential[],
+): Promise<Credential[]> {
   const credentials = new Map<string, Credential>();
   for (const credential of inputs.config.Credentials) {
     const { name } = credential;
@@ -162,7 +170,7 @@ function joinedLines(first: Uint8Array, second: Uint8Array): Uint8Array {
 /** What a file holds or, where it is a program, what it writes now. */
 async function credentialOf(
   file: HostPath,
-  { runProgram, workingDirectory }: MachineInputs,
+  { runProgram, workingDirectory }: CredentialInputs,
 ): Promise<Buffer> {
   if (hostFiles.stat(file)?.executable !== true) return readFile(file);
   const outcome = await runProgram({ program: file, argv: [], directory: workingDirectory });
