@@ -88,7 +88,7 @@ async function diskSource(config: BuildableConfig, origin: Origin): Promise<Boot
       class: 'usage',
     });
   }
-  if (config.Firmware !== 'linux') return { firmware: firmwareOf(config), disk, commandLine: [] };
+  if (!startsKernel(config)) return { firmware: firmwareOf(config), disk, commandLine: [] };
   return {
     firmware: 'none',
     disk,
@@ -99,7 +99,7 @@ async function diskSource(config: BuildableConfig, origin: Origin): Promise<Boot
 
 async function ukiSource(config: BuildableConfig, origin: Origin): Promise<BootSource> {
   const path = await built(mainOutput(config));
-  if (config.Firmware === 'linux' || config.Firmware === 'bios') {
+  if (startsKernel(config) || config.Firmware === 'bios') {
     throw new MkimgError('not-bootable', 'a unified kernel image is started by UEFI firmware', {
       hint: `Leave out Firmware=${config.Firmware}.`,
       class: 'usage',
@@ -124,7 +124,7 @@ async function directorySource(config: BuildableConfig): Promise<BootSource> {
   const rootDirectory = await built(mainOutput(config));
   const kernel = (await firstExisting([output(config, '.vmlinuz')])) ?? (await kernelInTree(rootDirectory));
   if (kernel === undefined) throw noKernel(config);
-  const initrd = await firstExisting([output(config, '.initrd')]);
+  const initrd = await splitInitrd(config);
   return {
     firmware: config.Firmware === 'auto' ? 'none' : firmwareOf(config),
     kernel: { path: kernel, unified: false, ...(initrd === undefined ? {} : { initrd }) },
@@ -133,10 +133,20 @@ async function directorySource(config: BuildableConfig): Promise<BootSource> {
   };
 }
 
+/** QEMU starts the kernel; there is no firmware, or none that matters. */
+function startsKernel({ Firmware }: BuildableConfig): boolean {
+  return Firmware === 'linux' || Firmware === 'linux-noinitrd';
+}
+
+async function splitInitrd(config: BuildableConfig): Promise<HostPath | undefined> {
+  return config.Firmware === 'linux-noinitrd' ? undefined : firstExisting([output(config, '.initrd')]);
+}
+
 function firmwareOf(config: BuildableConfig): BootSource['firmware'] {
   switch (config.Firmware) {
     case 'linux':
     case 'bios':
+    case 'linux-noinitrd':
       return 'none';
     case 'uefi-secure-boot':
       return 'uefi-secure-boot';
@@ -153,7 +163,7 @@ function firmwareOf(config: BuildableConfig): BootSource['firmware'] {
 async function splitKernel(config: BuildableConfig): Promise<NonNullable<BootSource['kernel']>> {
   const path = await firstExisting([output(config, '.vmlinuz')]);
   if (path === undefined) throw noKernel(config);
-  const initrd = await firstExisting([output(config, '.initrd')]);
+  const initrd = await splitInitrd(config);
   return { path, unified: false, ...(initrd === undefined ? {} : { initrd }) };
 }
 

@@ -126,7 +126,9 @@ async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
     {
       id: 'mkimg',
       path: source.disk,
-      device: 'virtio-blk',
+      // Only SCSI disks can say that they can be removed.
+      device: config.Removable && config.DiskType === 'virtio-blk' ? 'virtio-scsi' : config.DiskType,
+      ...(config.Removable ? { removable: true } : {}),
       discardWrites: ephemeral,
       bootIndex: 1,
       ...(size === undefined ? {} : { size }),

@@ -132,6 +132,20 @@ describe('a machine', () => {
     expect((await stat(path)).size).toBe(before.length);
   });
 
+  it.each(['virtio-blk', 'virtio-scsi', 'nvme', 'scsi-cd'] as const)(
+    'has a disk of the kind %s',
+    async (device) => {
+      const path = await disk('kind', 'hang');
+      const disks = [
+        { id: 'mkimg', path, device, removable: device === 'virtio-scsi', discardWrites: true, bootIndex: 1 },
+      ];
+      await using vm = await startVm(bareMachine(path, { disks }), host, () => undefined);
+      const blocks = JSON.stringify(await vm.qmp.execute('query-block'));
+      expect(blocks).toContain('/images/mkimg');
+      expect(blocks).toContain(`"removable":${device === 'virtio-scsi' || device === 'scsi-cd'}`);
+    },
+  );
+
   it('takes credentials, a TPM, ports, a network and further arguments at once', async () => {
     const request = bareMachine(await disk('all', 'hang'), {
       credentials: [

@@ -14,8 +14,7 @@ export const bootLoaders = ['none', 'uki', 'systemd-boot'] as const;
 export const laterBootLoaders = ['grub', 'uki-signed', 'systemd-boot-signed', 'grub-signed'] as const;
 
 /** How virtual machines boot. */
-export const firmwares = ['auto', 'bios', 'linux', 'uefi', 'uefi-secure-boot'] as const;
-export const laterFirmwares = ['linux-noinitrd'] as const;
+export const firmwares = ['auto', 'bios', 'linux', 'linux-noinitrd', 'uefi', 'uefi-secure-boot'] as const;
 
 /** Networks of virtual machines. */
 export const networks = ['user', 'interface', 'none'] as const;
@@ -26,6 +25,5 @@ export interface BuildableValues {
   readonly Bootloader: (typeof bootLoaders)[number];
   readonly CompressOutput: (typeof compressions)[number];
   readonly Distribution: DistributionName;
-  readonly Firmware: (typeof firmwares)[number];
   readonly Format: (typeof formats)[number];
 }

@@ -3,7 +3,7 @@ import { drives, vsockCid } from '../codecs/machine.ts';
 import { pathOr } from '../codecs/paths.ts';
 import { boolean, enumeration, feature, integer, size, text } from '../codecs/scalars.ts';
 import { constant, optionalSetting, setting, unset } from '../setting.ts';
-import { firmwares, laterFirmwares } from './values.ts';
+import { firmwares } from './values.ts';
 
 export const VirtualMachineMonitor = setting({
   codec: enumeration(['qemu'], { later: ['vmspawn'] }),
@@ -104,15 +104,14 @@ export const Removable = setting({
   codec: boolean,
   fallback: constant(false),
   scope: 'main',
-  effect: 'later',
   flags: { oldLongs: ['qemu-removable'] },
   oldNames: ['QemuRemovable'],
   summary: 'Make the disk look like one that can be removed',
-  doc: `For trying out installation media.`,
+  doc: `For trying out installation media. The disk is then a SCSI disk.`,
 });
 
 export const DiskType = setting({
-  codec: enumeration(['virtio-blk'], { later: ['virtio-scsi', 'nvme', 'scsi-cd'] }),
+  codec: enumeration(['virtio-blk', 'virtio-scsi', 'nvme', 'scsi-cd']),
   fallback: constant('virtio-blk'),
   scope: 'main',
   summary: 'Kind of disk that the image is in the virtual machine',
@@ -120,7 +119,7 @@ export const DiskType = setting({
 });
 
 export const Firmware = setting({
-  codec: enumeration(firmwares, { later: laterFirmwares }),
+  codec: enumeration(firmwares),
   fallback: constant('auto'),
   scope: 'main',
   flags: { oldLongs: ['qemu-firmware'] },

@@ -109,6 +109,56 @@ describe('describeMachine', () => {
   });
 });
 
+describe('the image’s disk', () => {
+  const disk = async (flags: object): Promise<unknown> => {
+    const source = { firmware: 'uefi', disk: hostPath('/o/image.raw'), commandLine: [] } as const;
+    const made = await inputs({ source }, flags);
+    const request = describeMachine({
+      ...made,
+      tools: { kind: 'host' },
+      source: { ...source, firmware: 'none' },
+    });
+    return (await request).disks[0];
+  };
+
+  it('is of the kind that DiskType= says, and a SCSI disk where it can be removed', async () => {
+    expect(await disk({})).toMatchObject({ device: 'virtio-blk', bootIndex: 1 });
+    expect(await disk({ DiskType: 'nvme' })).toMatchObject({ device: 'nvme' });
+    expect(await disk({ Removable: 'yes' })).toMatchObject({ device: 'virtio-scsi', removable: true });
+    expect(await disk({ Removable: 'yes', DiskType: 'nvme' })).toMatchObject({ device: 'nvme' });
+  });
+});
+
+describe('what somebody who works with the machine gets', () => {
+  const guestAccess = { authorized: ['ecdsa-sha2-nistp256 AAAA'], name: 'web' };
+
+  it('is a way in, beside the ports and credentials of the settings', async () => {
+    const flags = { RuntimePorts: '8080:80', Credentials: 'ssh.authorized_keys.root=mine' };
+    const request = await describeMachine(await inputs({ guestAccess }, flags));
+    expect(request.forwards).toEqual([
+      { protocol: 'tcp', host: 8080, guest: 80 },
+      { protocol: 'tcp', host: 0, guest: 22 },
+    ]);
+    const keys = request.credentials.find(({ name }) => name === 'ssh.authorized_keys.root');
+    expect(String(keys?.value)).toBe('mine\necdsa-sha2-nistp256 AAAA\n');
+  });
+
+  it('is nothing for a test, and no port without a user network', async () => {
+    const test = await describeMachine(await inputs({}, { RuntimePorts: '8080:80' }));
+    expect([test.forwards, test.credentials]).toEqual([undefined, []]);
+    const apart = await describeMachine(await inputs({ guestAccess }, { RuntimeNetwork: 'none' }));
+    expect([apart.network, apart.forwards]).toEqual(['none', []]);
+  });
+
+  it('are directories that are served by QEMU where nobody else can', async () => {
+    const { shares, credentials } = await describeMachine(
+      await inputs({}, { RuntimeTrees: '/srv:/srv/here' }),
+    );
+    expect(shares).toEqual([{ tag: 'mkimg0', path: '/srv', via: '9p' }]);
+    expect(String(credentials[0]?.value)).toMatch(/^mkimg0 \/srv\/here 9p /);
+  });
+});
+
 describe('the kernel command line', () => {
   it('ends with the words of the user, who has the last say', async () => {
     const extra = { KernelCommandLineExtra: 'console=tty0 debug' };
