@@ -156,7 +156,7 @@ describe('a shared cache that', () => {
       'it is too slow',
       { ...patient, window: 300, bytesPerWindow: 1 << 20 },
     ],
-  ])('%s is told once and left alone', async (_, answer, reason, patience) => {
+  ])('%s is told once and left alone', async (_, answer, ...[reason, patience]) => {
     const { cache, shared, events, requests } = await sceneOf(answer, { ...(patience && { patience }) });
     expect(await shared.pull(key, quiet)).toBe(false);
     const told = notes(events);
