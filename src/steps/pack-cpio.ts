@@ -1,4 +1,5 @@
 import type { NewcEntry } from '../formats/newc.ts';
+import { fileType } from '../formats/newc.ts';
 import { writeArchive } from './archive-file.ts';
 import { compressionTools, compressorOf } from './compression.ts';
 import type { FileStep } from './implementation.ts';
@@ -7,7 +8,7 @@ import { archiveEntries } from './walk.ts';
 /** A tree as a `newc` archive, which the kernel unpacks as an initrd. Its root directory itself is not in it. */
 export const packCpio: FileStep<'pack-cpio'> = {
   output: 'file',
-  version: 1,
+  version: 2,
   memory: 512 << 20,
   tools: compressionTools,
   keyTools: ({ compression }) => compressorOf(compression),
@@ -29,9 +30,15 @@ export const packCpio: FileStep<'pack-cpio'> = {
   },
 };
 
-/** The sticky bit stays: it says nothing of owners. */
-const withoutSetIds = ~0o6000;
+/** The sticky bit stays: it says nothing of owners, and means that all may write. */
+const setIds = 0o6000;
+const sticky = 0o1000;
+/** What depends on the umask under which somebody checked the configuration out. */
+const writeByOthers = 0o022;
 
 function ofRoot(entry: NewcEntry): NewcEntry {
-  return { ...entry, mode: entry.mode & withoutSetIds, uid: 0, gid: 0 };
+  const type = entry.mode & fileType.mask;
+  const isPlain = (type === fileType.regular || type === fileType.directory) && (entry.mode & sticky) === 0;
+  const dropped = setIds | (isPlain ? writeByOthers : 0);
+  return { ...entry, mode: entry.mode & ~dropped, uid: 0, gid: 0 };
 }

@@ -91,8 +91,9 @@ export const RootOwned = setting({
   fallback: constant(false),
   scope: 'local',
   summary: 'Give all files of the archive to root',
-  doc: `Holds for Format=cpio and Format=uki: all files belong to root, and none has a set-user-ID or set-group-ID bit. The
-archive is then the same whoever makes it, also where a user without subordinate ids can give files to nobody else. The
+  doc: `Holds for Format=cpio and Format=uki: all files belong to root, none has a set-user-ID or set-group-ID bit, and
+only root may write to them (directories with the sticky bit, such as /tmp, stay open). The archive is then the same whoever
+makes it, also where a user without subordinate ids can give files to nobody else, or has another umask. The
 built-in initrd has it: programs of initrds run as root, and systemd gives directories such as StateDirectory= to the users of
 services when it starts these.`,
 });

@@ -63,11 +63,14 @@ describe('pack-cpio', () => {
     await chmod(join(root, 'tmp'), 0o3777);
     await writeFile(join(root, 'tool'), 'x');
     if (process.getuid?.() === 0) await chown(join(root, 'tool'), 0, 42);
-    await chmod(join(root, 'tool'), 0o6711);
+    await chmod(join(root, 'tool'), 0o6733);
+    await mkdir(join(root, 'under'));
+    await chmod(join(root, 'under'), 0o775);
     const { members } = await packed(1000, { rootOwned: true });
     expect(members.map(({ mode, uid, gid }) => [mode & 0o7777, uid, gid])).toEqual([
       [0o1777, 0, 0],
       [0o711, 0, 0],
+      [0o755, 0, 0],
     ]);
   });
 
