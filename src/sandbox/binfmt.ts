@@ -62,10 +62,17 @@ export function runsInTrees(
   );
 }
 
-/** The first of the machine's interpreters for an architecture, with its version; `unknown` where it does not tell. */
+/** An interpreter of the machine's. */
+export interface RegisteredInterpreter {
+  readonly path: string;
+  /** `unknown` where it does not tell. */
+  readonly version: string;
+}
+
+/** The first of the machine's interpreters for an architecture. */
 export async function registeredInterpreter(
   architecture: ArchitectureName,
-): Promise<{ readonly path: string; readonly version: string } | undefined> {
+): Promise<RegisteredInterpreter | undefined> {
   for (const name of await listNames()) {
     const interpreter = parseInterpreter((await readTextIfExists(join(interpreterList, name))) ?? '');
     if (interpreter === undefined || !runsInTrees(interpreter, architecture)) continue;
@@ -77,7 +84,7 @@ export async function registeredInterpreter(
 /** An interpreter of the machine's that is good enough, or as good as can be had here. */
 export async function usableInterpreter(
   architecture: ArchitectureName,
-): Promise<{ readonly version: string } | undefined> {
+): Promise<RegisteredInterpreter | undefined> {
   const found = await registeredInterpreter(architecture);
   if (found === undefined) return undefined;
   return isAtLeast(found.version, minimumVersion) || !canRegisterPrivately() ? found : undefined;

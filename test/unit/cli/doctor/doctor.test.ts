@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { reportText } from '../../../../src/cli/doctor.ts';
 import { broken, good, lacking } from '../../../../src/cli/doctor/check.ts';
-import { parseInterpreter } from '../../../../src/cli/doctor/emulation.ts';
 import { kvmFix } from '../../../../src/cli/doctor/machines.ts';
 import { versionIn } from '../../../../src/cli/doctor/output-of.ts';
 import { installCommand } from '../../../../src/cli/doctor/packages.ts';
@@ -28,20 +27,6 @@ describe('the command that installs packages', () => {
     [host(undefined), 'apt install bubblewrap qemu-user-binfmt uidmap'],
   ])('%j: %s', (facts, command) => {
     expect(installCommand(facts, ['uidmap', 'bubblewrap', 'qemu-user-binfmt'])).toBe(command);
-  });
-});
-
-describe('an entry of binfmt_misc', () => {
-  it('is read', () => {
-    const text =
-      'enabled\ninterpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P\nflags: POCF\noffset 0\nmagic 7f45\n';
-    expect(parseInterpreter(text)).toEqual({
-      isEnabled: true,
-      path: '/usr/libexec/qemu-binfmt/aarch64-binfmt-P',
-      flags: 'POCF',
-    });
-    expect(parseInterpreter(text.replace('enabled', 'disabled'))?.isEnabled).toBe(false);
-    expect(parseInterpreter('enabled\n')).toBeUndefined();
   });
 });
 
