@@ -1,5 +1,6 @@
 import { architectures } from '../../distro/architectures/index.ts';
 import type { Machine } from './machine.ts';
+import { panicDevice, pciDevices } from './pci.ts';
 
 /** PC with the Q35 chipset and edk2's OVMF firmware. */
 export const x86_64: Machine = {
@@ -9,20 +10,7 @@ export const x86_64: Machine = {
   type: 'q35',
   cpu: { kvm: 'host', tcg: 'max' },
   console: architectures['x86-64'].console,
-  devices: {
-    block: 'virtio-blk-pci',
-    scsi: 'virtio-scsi-pci',
-    // romfile=: boot ROMs for networks are a package of their own, and nothing here boots from the network.
-    network: 'virtio-net-pci,romfile=',
-    serialBus: 'virtio-serial-pci',
-    random: 'virtio-rng-pci',
-    sharedDirectory: 'vhost-user-fs-pci',
-    display: 'virtio-vga',
-    input: ['qemu-xhci', 'usb-kbd', 'usb-tablet'],
-    vsock: 'vhost-vsock-pci',
-    tpm: 'tpm-crb',
-    panic: 'pvpanic-pci',
-  },
+  devices: { ...pciDevices, ...panicDevice, display: 'virtio-vga', tpm: 'tpm-crb' },
   firmware: {
     flash: 'drives',
     plain: [
