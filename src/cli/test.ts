@@ -9,11 +9,10 @@ import { testImage } from '../qemu/test-image.ts';
 import type { BuiltProject, ImageMachine, RuntimeHooks } from './machine.ts';
 import { withBuiltProject } from './machine.ts';
 import { imageOption, selectImage } from './session/images.ts';
-import { configurationPrograms } from './session/programs.ts';
 import { readProject } from './session/project.ts';
 import { phasesOf, reportText } from './testing/report-text.ts';
 import type { RunOptions } from './testing/run.ts';
-import { runTests, stopIfInterrupted } from './testing/run.ts';
+import { inputsOf, runTests, stopIfInterrupted } from './testing/run.ts';
 import { listJson, listText, selectTests } from './testing/selection.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
@@ -62,25 +61,18 @@ async function run(built: BuiltProject, context: VerbContext, options: RunOption
 }
 
 async function runBuiltInTest(
-  { config, machine, source, host, stateDirectory }: ImageMachine,
+  image: ImageMachine,
   context: VerbContext,
   { timeoutSeconds, junit }: RunOptions,
 ): Promise<number> {
   const report = await testImage(
     {
-      inputs: {
-        config,
-        machine,
-        source,
-        extraArguments: [...config.QemuArgs, ...context.rest],
-        workingDirectory: context.options.directory,
-        runProgram: configurationPrograms(context.events, context.signal),
-      },
-      stateDirectory,
+      inputs: inputsOf(image, context),
+      stateDirectory: image.stateDirectory,
       timeoutSeconds,
       signal: context.signal,
     },
-    host,
+    image.host,
   );
   stopIfInterrupted(context);
   for (const { phase, milliseconds } of phasesOf(report)) {

@@ -107,7 +107,8 @@ async function prepareTest(
   };
 }
 
-function inputsOf({ config, machine, source }: ImageMachine, context: VerbContext): TestInputs {
+/** What every test of an image starts from, the built-in one included. */
+export function inputsOf({ config, machine, source }: ImageMachine, context: VerbContext): TestInputs {
   return {
     config,
     machine,
