@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { link, lutimes, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../../src/base/brand.ts';
@@ -32,6 +32,8 @@ async function archiveOf(files: Readonly<Record<string, string | undefined>>): P
     else if (content.startsWith('->')) await symlink(content.slice(2), file);
     else await writeFile(file, content);
   }
+  // Entries hold times, and two trees are seldom made within one second.
+  for (const path of Object.keys(files).reverse()) await lutimes(join(root, path), 0, 0);
   const { signal } = new AbortController();
   await writeDigested(await archiveEntries(root, { signal, onSkip: () => undefined }), place('whole'));
   return place('whole');
