@@ -33,6 +33,7 @@ import type { RecordedIdentity } from './record.ts';
 import { offerEntry, sharedEntry } from './sharing.ts';
 import type { Stage } from './staging.ts';
 import type { Entry } from './store.ts';
+import type { TreeViews } from './views.ts';
 import { layerPaths, treeViews } from './views.ts';
 
 export interface Execution {
@@ -60,7 +61,8 @@ export async function execute(
   await using _running = await beginBuild(environment);
   const stop = new AbortController();
   const signal = AbortSignal.any([environment.signal, stop.signal]);
-  const run = createRun(indexPlan(plan, environment.catalogue), environment, { stop, signal });
+  await using views = treeViews(environment.store, environment.mounter);
+  const run = createRun(indexPlan(plan, environment.catalogue), environment, { stop, signal, views });
   const wanted = targets.map((id) => run.obtain(id));
   await beginMissing(run, { plan, targets });
   await Promise.allSettled(wanted);
@@ -82,13 +84,13 @@ class Failure extends Error {
 function createRun(
   graph: Graph,
   environment: EngineEnvironment,
-  { stop, signal }: { stop: AbortController; signal: AbortSignal },
+  { stop, signal, views }: { stop: AbortController; signal: AbortSignal; views: TreeViews },
 ): Run {
   const run: Run = {
     graph,
     environment,
     signal,
-    views: treeViews(environment.store, environment.mounter),
+    views,
     places: createPlaces({ jobs: environment.jobs, bytes: process.availableMemory() }),
     identities: new Map(),
     results: new Map(),
