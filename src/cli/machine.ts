@@ -5,6 +5,7 @@ import { buildable } from '../config/buildable.ts';
 import type { BuildableConfig, Project, ResolvedImage } from '../config/project.ts';
 import type { BootSource } from '../qemu/image.ts';
 import { findBootSource } from '../qemu/image.ts';
+import { diskForCommandLine } from '../qemu/machine-request.ts';
 import { machineFor } from '../qemu/machines/index.ts';
 import type { Machine } from '../qemu/machines/machine.ts';
 import { chooseMachineTools } from '../qemu/tools.ts';
@@ -109,9 +110,7 @@ async function prepareMachine(
   const config = buildable(image.config);
   const machine = machineFor(config.Architecture);
   const source = await findBootSource(config, image.originOf('Format'));
-  if (source.kernel === undefined && machine.channels.smbios === 'never') {
-    noteLostWords(config, context);
-  }
+  noteLostWords({ config, machine, source, ephemeral: true }, context);
   const tools = await chooseMachineTools(config.ToolsTree, { machine, source }, () =>
     hooks.vmTools(context, image),
   );
@@ -119,18 +118,20 @@ async function prepareMachine(
   return { image, config, machine, source, host, stateDirectory: hooks.stateDirectory(image) };
 }
 
-/** What boots a disk of such a machine has its command line in the disk itself. */
-function noteLostWords(
-  { KernelCommandLineExtra: words, Architecture: architecture }: BuildableConfig,
+/** Says so where nothing adds to the command line that a disk boots with. */
+export function noteLostWords(
+  { config, ...boot }: Pick<ImageMachine, 'config' | 'machine' | 'source'> & { readonly ephemeral: boolean },
   { events }: VerbContext,
 ): void {
-  if (words.length === 0) return;
+  const { machine, source } = boot;
+  if (config.KernelCommandLineExtra.length === 0 || machine.channels.smbios !== 'never') return;
+  if (source.kernel !== undefined || diskForCommandLine(boot) !== undefined) return;
   events.emit({
     type: 'note',
     level: 'warning',
     code: 'command-line-ignored',
-    message: `KernelCommandLineExtra= has no effect on disks for ${architecture}: nothing adds to the command line that they boot with`,
-    hint: 'Build the words into the image with KernelCommandLine=, or start the kernel directly with Firmware=linux.',
+    message: `KernelCommandLineExtra= has no effect on this disk for ${config.Architecture}: nothing adds to the command line that it boots with`,
+    hint: 'Start a copy with Ephemeral=yes or the kernel directly with Firmware=linux, or use KernelCommandLine= of the image.',
   });
 }
 

@@ -13,7 +13,7 @@ import { prepareLogin } from '../qemu/running/login.ts';
 import { selectAccelerator } from '../qemu/test-image.ts';
 import type { RequestedConsole } from '../qemu/vm.ts';
 import type { ImageMachine, RuntimeHooks } from './machine.ts';
-import { withMachine } from './machine.ts';
+import { noteLostWords, withMachine } from './machine.ts';
 import type { TerminalUse } from './running/attend.ts';
 import { attendMachine } from './running/attend.ts';
 import { machineNameOf, ownRegistry } from './running/names.ts';
@@ -47,6 +47,7 @@ seconds old.`,
 async function run(prepared: ImageMachine, context: VerbContext): Promise<number> {
   const { config, machine, host, source, stateDirectory } = prepared;
   const { accelerator } = await selectAccelerator({ inputs: { config, machine }, stateDirectory }, host);
+  if (!config.Ephemeral) noteLostWords({ config, machine, source, ephemeral: false }, context);
   await growDisk(config, prepared);
   const extraArguments = [...config.QemuArgs, ...context.rest];
   await using drives = await prepareDrives(config.Drives, host.scratch, extraArguments);

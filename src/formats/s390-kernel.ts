@@ -28,7 +28,22 @@ export interface KernelParameters {
 
 /** Longest command line in bytes with its terminator. */
 export function commandLineLimit(kernel: Buffer): number {
-  return Number(kernel.readBigUInt64BE(commandLineLimitAt)) || oldCommandLineLimit;
+  return limitAt(kernel, commandLineLimitAt);
+}
+
+function limitAt(bytes: Buffer, offset: number): number {
+  return Number(bytes.readBigUInt64BE(offset)) || oldCommandLineLimit;
+}
+
+/** Bytes of a loaded kernel within which its parameters stand. */
+export const kernelHeaderBytes = 0x4000;
+
+/** The command line of a kernel that is about to be loaded, and its longest, from the first bytes of what is loaded. */
+export function storedCommandLine(loaded: Buffer): { readonly text: string; readonly limit: number } {
+  const limit = Math.min(limitAt(loaded, commandLineLimitAt - kernelBegin), kernelHeaderBytes / 2);
+  const field = loaded.subarray(commandLineAt - kernelBegin, commandLineAt - kernelBegin + limit);
+  const end = field.indexOf(0);
+  return { text: field.toString('utf8', 0, end < 0 ? limit : end), limit };
 }
 
 /**

@@ -126,6 +126,11 @@ export interface FoundProgram {
   readonly start: bigint;
 }
 
+/** The disk begins with such a boot record. */
+export function hasZiplMap(disk: ByteSource): boolean {
+  return disk.read(0, magic.length).equals(magic);
+}
+
 /**
  * Reads the program that a disk boots by default, by the loader's rules.
  * @throws MkimgError `bad-boot-map` for anything else than such a map, `truncated-file` where it points beyond the disk.

@@ -18,17 +18,19 @@ export interface GuestChannels {
   readonly commandLine: number;
 }
 
-/** The channels of a machine. `hasCommandLine`: QEMU hands the command line to the kernel. */
+/**
+ * The channels of a machine.
+ * @param machine.room bytes of words that the kernel can be given, the ones of `commandLine` among them; 0 where it has a
+ * command line that nobody can add to
+ */
 export function guestChannels(
-  { smbios, fwCfg, commandLine }: CredentialChannels,
-  machine: { readonly hasFirmware: boolean; readonly commandLine: readonly string[] | undefined },
+  { smbios, fwCfg }: CredentialChannels,
+  machine: { readonly hasFirmware: boolean; readonly room: number; readonly commandLine: readonly string[] },
 ): GuestChannels {
-  const used = machine.commandLine;
   return {
     smbios: smbios === 'always' || (smbios === 'firmware' && machine.hasFirmware),
     fwCfg,
-    // The last byte is the terminator.
-    commandLine: used === undefined ? 0 : Math.max(0, commandLine - 1 - Buffer.byteLength(used.join(' '))),
+    commandLine: Math.max(0, machine.room - Buffer.byteLength(machine.commandLine.join(' '))),
   };
 }
 
@@ -158,8 +160,8 @@ export function commandLineStrings(words: readonly string[]): string[] {
   ];
 }
 
-/** systemd.system-credentials(7): for systemd 254 and later. */
-function commandLineWord({ name, value }: Credential): string {
+/** A credential on the kernel command line (systemd.system-credentials(7)): for systemd 254 and later. */
+export function commandLineWord({ name, value }: Credential): string {
   return `systemd.set_credential_binary=${name}:${Buffer.from(value).toString('base64')}`;
 }
 

@@ -13,6 +13,7 @@ import type { Accelerator, VmDisplay } from './argv.ts';
 import { tpmProgram } from './companions.ts';
 import type { Credential } from './credentials.ts';
 import { textCredential } from './credentials.ts';
+import { commandLineRoom } from './disk-files.ts';
 import { grownSize } from './drives.ts';
 import { findFirmware, toolsHave } from './firmware.ts';
 import type { BootSource } from './image.ts';
@@ -56,6 +57,7 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     ? await findFirmware(machine, tools, source.firmware === 'uefi-secure-boot')
     : undefined;
   const { request, credentials } = await runtimeOptions(inputs);
+  const commandLineDisk = diskForCommandLine(inputs);
   return {
     machine,
     accelerator: inputs.accelerator,
@@ -65,6 +67,7 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     ...(source.kernel === undefined ? {} : { kernel: source.kernel }),
     commandLine: commandLine(inputs),
     disks: [...(await imageDisk(inputs)), ...inputs.drives],
+    ...(commandLineDisk === undefined ? {} : { commandLineDisk }),
     ...(source.rootDirectory === undefined
       ? {}
       : { rootDirectory: { path: source.rootDirectory, discardWrites: inputs.ephemeral } }),
@@ -118,13 +121,35 @@ function consoleWords(tty: string, display: VmDisplay = 'none'): string[] {
   }
 }
 
+/** Bytes of words for the kernel that have room: those of {@link commandLine} and credentials. 0 where nobody can add any. */
+export function commandLineSpace(inputs: Pick<MachineInputs, 'machine' | 'source'>): number {
+  const { machine, source } = inputs;
+  if (source.kernel !== undefined) return source.kernel.unified ? 0 : machine.channels.commandLine - 1;
+  return diskForCommandLine({ ...inputs, ephemeral: true })?.room ?? 0;
+}
+
+/** The image's disk, where nothing else gives the kernel a command line and its boot loader takes words. */
+export function diskForCommandLine({
+  machine,
+  source,
+  ephemeral,
+}: Pick<MachineInputs, 'machine' | 'source' | 'ephemeral'>): VmRequest['commandLineDisk'] {
+  if (source.disk === undefined || source.kernel !== undefined || source.firmware !== 'none')
+    return undefined;
+  const room = ephemeral ? commandLineRoom(source.disk, { machine }) : undefined;
+  return room === undefined ? undefined : { id: imageDiskId, room };
+}
+
+/** The image's own disk in the machine. */
+const imageDiskId = 'mkimg';
+
 async function imageDisk(inputs: MachineInputs): Promise<RequestedDisk[]> {
   const { source, ephemeral, config } = inputs;
   if (source.disk === undefined) return [];
   const size = ephemeral ? await grownSize(source.disk, config.RuntimeSize) : undefined;
   return [
     {
-      id: 'mkimg',
+      id: imageDiskId,
       path: source.disk,
       // Only SCSI disks can say that they can be removed.
       device: config.Removable && config.DiskType === 'virtio-blk' ? 'virtio-scsi' : config.DiskType,

@@ -17,12 +17,22 @@ import type { CompanionHost } from './companions.ts';
 import { startTpm } from './companions.ts';
 import type { Credential, CredentialPlan } from './credentials.ts';
 import { commandLineStrings, guestChannels, planFitting } from './credentials.ts';
+import {
+  copyName,
+  createOverlay,
+  diskFile,
+  diskTarget,
+  runDirectory,
+  vmDisk,
+  writeDiskCommandLine,
+} from './disk-files.ts';
 import { machineDirectory } from './machine-directory.ts';
 import type { Machine } from './machines/machine.ts';
 import type { QmpEvent } from './qmp.ts';
 import { QmpClient } from './qmp.ts';
 import type { RequestedShare } from './shares.ts';
 import { shareTarget, startShares } from './shares.ts';
+import { copySparsely } from './sparse-copy.ts';
 import { vsockDevice } from './vsock.ts';
 
 /** A virtual machine to start. Paths are the host's; what the machine sees of the host is made from them. */
@@ -39,6 +49,11 @@ export interface VmRequest {
   /** Words that are added to the kernel command line. */
   readonly commandLine: readonly string[];
   readonly disks: readonly RequestedDisk[];
+  /**
+   * A disk whose boot loader takes words for the kernel: the id, and bytes of words that have room there. They are written to
+   * the disk itself, or to a copy of it where writes are discarded.
+   */
+  readonly commandLineDisk?: { readonly id: string; readonly room: number };
   /** Served to the guest by virtiofs with the tag `root`; `discardWrites` needs the right to mount. */
   readonly rootDirectory?: { readonly path: HostPath; readonly discardWrites: boolean };
   readonly credentials: readonly Credential[];
@@ -99,8 +114,6 @@ export interface Vm extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Where the machine's own directory is mounted. Short, because socket paths hold 108 bytes. */
-const runDirectory = '/run/mkimg';
 const quitSeconds = 3;
 
 /**
@@ -117,7 +130,7 @@ export async function startVm(
   const run = stack.use(await machineDirectory(host.scratch));
   const plan = planGuest(request);
   await writeCredentials(run.path, plan);
-  await createOverlays(request, host, run.path);
+  await placeDisks(request, host, { run: run.path, commandLine: kernelCommandLine(request, plan) });
   const companions: CompanionHost = { ...host, run: run.path, mountedAt: runDirectory };
   const shares = await startShares(request, companions, stack);
   const tpm = request.tpm ? stack.use(await startTpm(companions, request.tpmState)) : undefined;
@@ -157,13 +170,12 @@ export async function startVm(
 
 /** How what the host tells the guest gets there. @throws MkimgError see planFitting() */
 export function planGuest(request: VmRequest): CredentialPlan {
-  const { commandLine } = request;
-  const byQemu = takesCommandLine(request);
-  const channels = guestChannels(request.machine.channels, {
-    hasFirmware: request.firmware !== undefined,
-    commandLine: byQemu ? commandLine : undefined,
-  });
-  return planFitting(request.credentials, channels, byQemu ? [] : commandLineStrings(commandLine));
+  const { commandLine, machine, commandLineDisk } = request;
+  // The last byte is the terminator.
+  const room = takesCommandLine(request) ? machine.channels.commandLine - 1 : (commandLineDisk?.room ?? 0);
+  const hasFirmware = request.firmware !== undefined;
+  const channels = guestChannels(machine.channels, { hasFirmware, room, commandLine });
+  return planFitting(request.credentials, channels, room > 0 ? [] : commandLineStrings(commandLine));
 }
 
 function kernelCommandLine(request: VmRequest, plan: CredentialPlan): string {
@@ -257,7 +269,7 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     memory: request.memory,
     ...given({ maximumMemory: request.maximumMemory, firmware: request.firmware, kernel }),
     commandLineByControl,
-    disks: request.disks.map(vmDisk),
+    disks: request.disks.map((disk) => vmDisk(disk, request)),
     console:
       request.console === 'none'
         ? { kind: 'none' }
@@ -285,46 +297,29 @@ function consoleSockets({ console }: VmRequest): number {
   return console === 'none' ? 0 : 1;
 }
 
-function vmDisk({ size, ...disk }: RequestedDisk): VmDisk {
-  if (!disk.discardWrites || size === undefined) return { ...disk, path: diskTarget(disk.id), format: 'raw' };
-  return { ...disk, path: overlayOf(disk.id), format: 'qcow2', discardWrites: false };
-}
-
-function diskTarget(id: string): string {
-  return `/images/${id}`;
-}
-
-function overlayOf(id: string): string {
-  return `${runDirectory}/${id}.qcow2`;
-}
-
-/** A disk that is larger than its image and must not change it: what the guest writes goes to a file beside the machine. */
-async function createOverlays(request: VmRequest, host: VmHost, run: HostPath): Promise<void> {
-  for (const { id, size, discardWrites } of request.disks) {
-    if (!discardWrites || size === undefined) continue;
-    await using program = await startLongRunning({
-      spec: vmSandbox(request, host.tools, run),
-      tool: 'qemu-img',
-      argv: overlayArgv(diskTarget(id), overlayOf(id), size),
-      sockets: 0,
-      events: host.events,
-    });
-    const { exitCode, stderr } = await program.ended;
-    if (exitCode === 0) continue;
-    throw new MkimgError('tool-failed', `qemu-img cannot make a temporary disk: ${stderr.at(-1) ?? ''}`, {
-      tail: stderr,
-      hint: "RuntimeSize= for a throw-away copy needs qemu-img (package 'qemu-utils').",
-    });
+/** Makes the files behind disks that are not simply their images. */
+async function placeDisks(
+  request: VmRequest,
+  host: VmHost,
+  { run, commandLine }: { readonly run: HostPath; readonly commandLine: string },
+): Promise<void> {
+  for (const disk of request.disks) {
+    switch (diskFile(request, disk)) {
+      case 'image':
+        if (disk.id === request.commandLineDisk?.id)
+          await writeDiskCommandLine(disk.path, request, commandLine);
+        break;
+      case 'copy': {
+        const copy = hostPath(join(run, copyName(disk)));
+        await copySparsely(disk.path, copy, disk.size);
+        await writeDiskCommandLine(copy, request, commandLine);
+        break;
+      }
+      case 'overlay':
+        await createOverlay(disk, host, vmSandbox(request, host.tools, run));
+        break;
+    }
   }
-}
-
-/** qemu-img's arguments for a qcow2 file that shows another image at a larger size. */
-export function overlayArgv(image: string, overlay: string, size: number): string[] {
-  return [
-    ['create', '-q', '-f', 'qcow2', '-F', 'raw'],
-    ['-b', image],
-    [overlay, String(size)],
-  ].flat();
 }
 
 /** What QEMU sees: tools, its own directory, the images of this machine, and what the user's arguments name. Pure. */
@@ -333,7 +328,7 @@ export function vmSandbox(request: VmRequest, tools: ToolsRoot, run: HostPath): 
   const images: Mount[] = [
     ...request.disks.map((disk): Mount => ({
       source: disk.path,
-      target: diskTarget(disk.id),
+      target: diskTarget(disk),
       mode: disk.discardWrites || disk.readOnly === true ? 'ro' : 'rw',
     })),
     ...(kernel === undefined ? [] : [readOnly(kernel.path, '/images/kernel')]),

@@ -10,6 +10,8 @@ import type { ArchitectureName } from '../../src/distro/architectures/index.ts';
 import { architectureNames, architectures } from '../../src/distro/architectures/index.ts';
 import { openSource } from '../../src/formats/bytes.ts';
 import { detectKernel } from '../../src/formats/kernel.ts';
+import { textCredential } from '../../src/qemu/credentials.ts';
+import { commandLineRoom } from '../../src/qemu/disk-files.ts';
 import { findFirmware } from '../../src/qemu/firmware.ts';
 import { needsFirmware } from '../../src/qemu/machine-request.ts';
 import { machineFor } from '../../src/qemu/machines/index.ts';
@@ -196,11 +198,20 @@ describe('a disk without UEFI', () => {
       image,
       await bench.newContext(),
     );
+    const machine = machineFor(architecture);
     const { uname, commandLine } = await boot(architecture, {
       disks: [{ id: 'mkimg', path: image, device: 'virtio-blk', discardWrites: true, bootIndex: 1 }],
+      commandLineDisk: { id: 'mkimg', room: commandLineRoom(image, { machine }) ?? 0 },
+      commandLine: ['for-a-copy'],
+      credentials: [textCredential('a.name-that-is-too-long-for-fw-cfg', 'x')],
     });
     expect(uname).toBe(architectures[kernelArchitecture(architecture)].uname);
     expect(commandLine).toMatch(/root=PARTUUID=[0-9a-f-]{36} rw /);
     expect(commandLine).toMatch(/ console=\S+ panic=-1 "?quoted="?a {2}b"/);
+    const hasSmbios = machine.channels.smbios === 'always';
+    const credential = hasSmbios
+      ? ''
+      : ' systemd.set_credential_binary=a.name-that-is-too-long-for-fw-cfg:eA==';
+    expect(commandLine?.trimEnd().endsWith(`for-a-copy${credential}`)).toBe(true);
   });
 });

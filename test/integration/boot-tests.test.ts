@@ -12,7 +12,7 @@ import { withTestSettings } from '../../src/config/tests/apply.ts';
 import { x86_64 } from '../../src/qemu/machines/x86-64.ts';
 import type { DefinedTestReport } from '../../src/qemu/testing/defined-test.ts';
 import { runDefinedTest } from '../../src/qemu/testing/defined-test.ts';
-import { copySparsely } from '../../src/qemu/testing/disk-copies.ts';
+import { copySparsely } from '../../src/qemu/sparse-copy.ts';
 import type { VmHost } from '../../src/qemu/vm.ts';
 import type { BootSectorEnd } from '../helpers/boot-sector.ts';
 import { bootSector } from '../helpers/boot-sector.ts';

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Credential } from '../credentials.ts';
-import { textCredential } from '../credentials.ts';
+import { commandLineWord, textCredential } from '../credentials.ts';
 
 /** How a guest is talked to. */
 export type GuestChannelKind =
   /** An agent that arrives as a unit in a credential (systemd 256 and later). */
   | 'unit'
+  /** The same for machines whose guests get credentials from the kernel command line alone: one unit that holds the loader. */
+  | 'small-unit'
   /** The same agent, started from the kernel command line (systemd 252 to 255). */
   | 'command-line'
   /** Nothing but the text on the serial console. */
@@ -19,10 +21,24 @@ export function newToken(): string {
   return randomBytes(8).toString('hex');
 }
 
-/** Chooses by the image's systemd version; undefined when it is not known, 0 when the image has no systemd. */
-export function chooseChannel(systemdVersion: number | undefined): GuestChannelKind {
-  if (systemdVersion === undefined || systemdVersion >= 256) return 'unit';
+/**
+ * Chooses by the image's systemd version: undefined when it is not known, 0 when the image has no systemd.
+ * @param room where credentials can only stand on the kernel command line: bytes that are free there
+ */
+export function chooseChannel(systemdVersion: number | undefined, room?: number): GuestChannelKind {
+  const takesUnits = systemdVersion === undefined || systemdVersion >= 256;
+  if (room !== undefined) return takesUnits && room >= smallUnitBytes() ? 'small-unit' : 'console';
+  if (takesUnits) return 'unit';
   return systemdVersion >= 252 ? 'command-line' : 'console';
+}
+
+/** What the smallest agent takes of a kernel command line. */
+function smallUnitBytes(): number {
+  const words = [
+    ...agentCredentials('small-unit', newToken()).map(commandLineWord),
+    ...agentCommandLine('small-unit'),
+  ];
+  return Buffer.byteLength(words.join(' ')) + 1;
 }
 
 /** Credentials that bring the agent into the guest. */
@@ -39,6 +55,8 @@ export function agentCredentials(channel: GuestChannelKind, token: string): Cred
         textCredential(`systemd.unit-dropin.${portUnit}~20-mkimg`, waitLong),
         textCredential('mkimg.agent', loaderScript(token)),
       ];
+    case 'small-unit':
+      return [textCredential(`systemd.extra-unit.${smallUnitName}`, smallUnit(token))];
     case 'command-line':
       return [textCredential('mkimg.agent', `${openPort}${loaderScript(token)}`)];
     case 'console':
@@ -50,6 +68,7 @@ export function agentCredentials(channel: GuestChannelKind, token: string): Cred
 export function agentCommandLine(channel: GuestChannelKind): string[] {
   // systemd-firstboot asks on the console for ever when the image has no machine-id, and nobody is there to answer.
   const always = ['systemd.firstboot=no'];
+  if (channel === 'small-unit') return [...always, `systemd.wants=${smallUnitName}`];
   if (channel !== 'command-line') return always;
   // systemd-run --no-block: in a start job of its own, `is-system-running --wait` would wait for itself.
   const start = [
@@ -92,6 +111,30 @@ StandardError=journal
 ExecStart=/bin/sh \${CREDENTIALS_DIRECTORY}/mkimg.agent
 TimeoutStopSec=10
 `;
+
+const smallUnitName = 'mkimg.service';
+
+/**
+ * The unit in as few bytes as can be, because some kernel command lines have 1 KiB. It waits for the port by itself, and it is no
+ * part of an initrd, in which systemd.wants= has no effect. The colon keeps systemd from the shell's variables; systemd
+ * makes the newline.
+ */
+function smallUnit(token: string): string {
+  const script = [
+    `p=/dev/virtio-ports/${agentPort};until [ -e $p ];do sleep 1;done;exec <>$p >&0;echo ${token} hello;`,
+    'while IFS= read -r l&&[ "$l" != . ];do a="$a\\n$l";done;eval "$a"',
+  ].join('');
+  return `[Unit]
+DefaultDependencies=no
+IgnoreOnIsolate=1
+Conflicts=shutdown.target
+FailureAction=poweroff
+[Service]
+RuntimeDirectory=mkimg-report
+TimeoutStopSec=10
+ExecStart=:sh -c '${script}'
+`;
+}
 
 const noFirstBoot = '[Unit]\nConditionPathExists=/run/mkimg-firstboot-wanted\n';
 

@@ -51,7 +51,10 @@ export async function startGuest(request: GuestRequest, host: VmHost): Promise<G
 }
 
 /** systemd gives devices and services 90 seconds; on a busy host software emulation needs more for the root's device. */
-const slowMachine = ['systemd.default_device_timeout_sec=600', 'systemd.default_timeout_start_sec=600'];
+export const slowMachine = [
+  'systemd.default_device_timeout_sec=600',
+  'systemd.default_timeout_start_sec=600',
+];
 
 /** The machine with what the agent needs. Pure. */
 export function withAgent(machine: VmRequest, channel: GuestChannelKind, token: string): VmRequest {

@@ -1,11 +1,13 @@
 import type { BootTestDefinition } from '../../config/tests/definition.ts';
+import { hasUefi } from '../../distro/architectures/index.ts';
 import { debianReleaseFacts } from '../../distro/tables/debian.ts';
 import type { Accelerator } from '../argv.ts';
 import { guestChannels } from '../credentials.ts';
 import type { GuestChannelKind } from '../guest/agent.ts';
 import { chooseChannel } from '../guest/agent.ts';
+import { slowMachine } from '../guest/guest.ts';
 import type { MachineInputs } from '../machine-request.ts';
-import { describeMachine, needsFirmware } from '../machine-request.ts';
+import { commandLine, commandLineSpace, describeMachine, needsFirmware } from '../machine-request.ts';
 import { systemdVersionOf } from '../systemd-version.ts';
 import type { RequestedDisk, VmHost, VmRequest } from '../vm.ts';
 import { DiskCopies } from './disk-copies.ts';
@@ -18,17 +20,18 @@ export type TestInputs = Omit<
 >;
 
 /** How the guest of an image is talked to. */
-export async function channelOf({ config, machine, source }: TestInputs): Promise<GuestChannelKind> {
-  const { smbios } = guestChannels(machine.channels, {
+export async function channelOf(inputs: TestInputs): Promise<GuestChannelKind> {
+  const { config, machine, source } = inputs;
+  const words = [...commandLine({ ...inputs, unattended: true }), ...slowMachine];
+  const channels = guestChannels(machine.channels, {
     hasFirmware: needsFirmware(machine, source),
-    commandLine: undefined,
+    room: commandLineSpace(inputs),
+    commandLine: words,
   });
-  // What brings the agent there takes some kilobytes, which no kernel command line has.
-  if (!smbios) return 'console';
   const systemd =
     (await systemdVersionOf(config.OutputDirectory, config.Output)) ??
     debianReleaseFacts(config.Release).systemd;
-  return chooseChannel(systemd);
+  return chooseChannel(systemd, channels.smbios ? undefined : channels.commandLine);
 }
 
 export interface TestMachinesRequest {
@@ -49,11 +52,11 @@ export async function describeTestMachine(
   action: BootAction,
 ): Promise<DescribedMachine> {
   const { inputs, others, accelerator, host, copies, steps } = request;
-  const own = action.image === undefined ? inputs : others.get(action.image);
-  if (own === undefined) throw new Error(`internal: an image that was not prepared: ${action.image ?? ''}`);
+  const image = action.image === undefined ? inputs : others.get(action.image);
+  if (image === undefined) throw new Error(`internal: an image that was not prepared: ${action.image ?? ''}`);
+  const own = action.drive === undefined ? image : { ...image, source: withoutImage(image) };
   const machine = await describeMachine({
     ...own,
-    ...(action.drive === undefined ? {} : { source: withoutImage(own.source) }),
     accelerator,
     tools: host.tools,
     drives: request.drives.map((disk) => plugged(disk, action, steps)),
@@ -78,8 +81,10 @@ function needsScreen(steps: TestMachinesRequest['steps']): boolean {
 }
 
 /** The firmware alone, which starts what it finds on another disk. */
-function withoutImage({ firmware }: TestInputs['source']): TestInputs['source'] {
-  return { firmware: firmware === 'none' ? 'uefi' : firmware, commandLine: [] };
+function withoutImage({ source, config }: TestInputs): TestInputs['source'] {
+  const { firmware } = source;
+  const isUefi = hasUefi(config.Architecture) && config.Firmware !== 'bios';
+  return { firmware: firmware === 'none' && isUefi ? 'uefi' : firmware, commandLine: [] };
 }
 
 function plugged(

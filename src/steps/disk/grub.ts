@@ -4,7 +4,7 @@ import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { bootCode, placedCore } from '../../formats/grub-pc.ts';
 import type { GrubEntry } from '../../formats/grub-configuration.ts';
-import { commandLineSpace, grubConfiguration } from '../../formats/grub-configuration.ts';
+import { commandLineSpaceBytes, grubConfiguration } from '../../formats/grub-configuration.ts';
 import type { BootFile } from './esp.ts';
 import type { BootableKernel } from './kernel-versions.ts';
 import { bootableKernels } from './kernel-versions.ts';
@@ -35,7 +35,7 @@ export async function grubBoot(inputs: PlatformInputs, places: PlatformPlaces): 
   return {
     partition: { type: guid, bytes },
     // The configuration has less than the rest.
-    fileBytes: [...files.map((file) => file.bytes), 4 * commandLineSpace],
+    fileBytes: [...files.map((file) => file.bytes), 4 * commandLineSpaceBytes],
     files: async (root) => [...files, await configurationFile(inputs, kernels, { ...places, root })],
     write: async (image, partition) => {
       if (partition.size < core.length) throw partitionTooSmall(partition, core.length);

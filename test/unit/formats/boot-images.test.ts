@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
-  commandLineSpace,
+  commandLineSpaceBytes,
   findCommandLineSpace,
   grubConfiguration,
 } from '../../../src/formats/grub-configuration.ts';
@@ -75,11 +75,17 @@ menuentry 'it'\\''s old' {
 `);
   });
 
-  it('has room for further words where it can be found', () => {
-    const text = Buffer.from(grubConfiguration(entries, []));
-    const at = findCommandLineSpace(text) ?? 0;
-    expect(text.subarray(at, at + commandLineSpace).toString()).toBe(' '.repeat(commandLineSpace));
-    expect(text.subarray(at - 1, at).toString()).toBe("'");
-    expect(findCommandLineSpace(Buffer.from('set timeout=0\n'))).toBeUndefined();
+  it('has room for further words where it can be found, also when there are some', () => {
+    const text = Buffer.from(grubConfiguration(entries, ['console=ttyS0']));
+    const { offset, ownBytes } = findCommandLineSpace(text) ?? { offset: 0, ownBytes: 0 };
+    expect(text.toString('latin1', offset - 1, offset + commandLineSpaceBytes + 1)).toBe(
+      `'${' '.repeat(commandLineSpaceBytes)}'`,
+    );
+    expect(ownBytes).toBe('console=ttyS0 '.length);
+    text.write('quiet', offset);
+    expect(findCommandLineSpace(text)?.offset).toBe(offset);
+    for (const other of ['set timeout=0\n', "set more='short'\n"]) {
+      expect(findCommandLineSpace(Buffer.from(other))).toBeUndefined();
+    }
   });
 });

@@ -112,16 +112,16 @@ describe('guests without SMBIOS', () => {
     const channelsOf = (
       smbios: 'always' | 'firmware' | 'never',
       hasFirmware: boolean,
-      commandLine?: string[],
+      [room, commandLine]: readonly [number, readonly string[]] = [0, []],
     ): GuestChannels =>
-      guestChannels({ smbios, fwCfg: false, commandLine: 100 }, { hasFirmware, commandLine });
+      guestChannels({ smbios, fwCfg: false, commandLine: 100 }, { hasFirmware, room, commandLine });
     expect(channelsOf('always', false).smbios).toBe(true);
     expect(channelsOf('firmware', false).smbios).toBe(false);
     expect(channelsOf('firmware', true).smbios).toBe(true);
     expect(channelsOf('never', true).smbios).toBe(false);
     expect(channelsOf('never', false).commandLine).toBe(0);
-    expect(channelsOf('never', false, ['quiet', 'ro']).commandLine).toBe(100 - 1 - 'quiet ro'.length);
-    expect(channelsOf('never', false, ['x'.repeat(200)]).commandLine).toBe(0);
+    expect(channelsOf('never', false, [99, ['quiet', 'ro']]).commandLine).toBe(99 - 'quiet ro'.length);
+    expect(channelsOf('never', false, [99, ['x'.repeat(200)]]).commandLine).toBe(0);
   });
 });
 

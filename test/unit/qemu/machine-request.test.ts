@@ -116,6 +116,7 @@ describe('the image’s disk', () => {
     const request = describeMachine({
       ...made,
       tools: { kind: 'host' },
+      ephemeral: false,
       source: { ...source, firmware: 'none' },
     });
     return (await request).disks[0];

@@ -4,11 +4,12 @@ import { qemuArgv } from '../../../src/qemu/argv.ts';
 import { directoryServerArgv, tpmArgv } from '../../../src/qemu/companions.ts';
 import { unchangeable } from '../../../src/qemu/boot-test.ts';
 import { textCredential } from '../../../src/qemu/credentials.ts';
+import { overlayArgv } from '../../../src/qemu/disk-files.ts';
 import { withAgent } from '../../../src/qemu/guest/guest.ts';
 import { machineFor } from '../../../src/qemu/machines/index.ts';
 import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
 import type { VmRequest } from '../../../src/qemu/vm.ts';
-import { overlayArgv, planGuest, vmOptions, vmSandbox } from '../../../src/qemu/vm.ts';
+import { planGuest, vmOptions, vmSandbox } from '../../../src/qemu/vm.ts';
 
 const request: VmRequest = {
   machine: x86_64,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Duplex } from 'node:stream';
 import { temporaryDirectory } from '../../../../src/base/temporary.ts';
+import { commandLineWord } from '../../../../src/qemu/credentials.ts';
 import {
   agentCommandLine,
   agentCredentials,
@@ -71,11 +72,53 @@ describe('the channel', () => {
     expect(bytes.reduce((sum, size) => sum + size + 40, 0)).toBeLessThan(2600);
   });
 
+  it('fits into the kernel command line where credentials stand there, or is left out', () => {
+    const words = [
+      ...agentCredentials('small-unit', token).map(commandLineWord),
+      ...agentCommandLine('small-unit'),
+    ];
+    const bytes = Buffer.byteLength(` ${words.join(' ')}`);
+    // 1 KiB with the patience that emulated machines need, and with what says where console and root are.
+    expect(bytes).toBeLessThan(640);
+    expect([chooseChannel(257, bytes), chooseChannel(257, bytes - 1)]).toEqual(['small-unit', 'console']);
+    expect([chooseChannel(undefined, 4096), chooseChannel(255, 4096)]).toEqual(['small-unit', 'console']);
+  });
+
   it('has another token in each machine', () => {
     expect(token).toMatch(/^[0-9a-f]{16}$/);
     expect(newToken()).not.toBe(token);
     expect(credential('unit', 'mkimg.agent')).toContain(token);
   });
+});
+
+/** What the shell of a unit's ExecStart= gets: systemd takes off the quotes, and makes newlines. */
+function scriptOf(unit: string): string {
+  const [, script = ''] = /^ExecStart=:sh -c '([^']*)'$/m.exec(unit) ?? [];
+  return script.replaceAll('\\n', '\n');
+}
+
+it('the loader of the smallest unit becomes the agent', async () => {
+  await using directory = await temporaryDirectory('/tmp', 'mkimg-agent-');
+  const [unit] = agentCredentials('small-unit', token);
+  expect(unit?.name).toBe('systemd.extra-unit.mkimg.service');
+  expect(agentCommandLine('small-unit')).toContain('systemd.wants=mkimg.service');
+  const script = scriptOf(Buffer.from(unit?.value ?? []).toString());
+  // Standard streams stand for the port, which is there at once.
+  const local = script.replace(/^p=[^;]+;/, 'p=/dev/null;').replace('exec <>$p >&0;', '');
+  expect(local).not.toBe(script);
+  const output = execFileSync('/bin/sh', ['-c', `systemctl() { :; }\n${local}`], {
+    encoding: 'utf8',
+    input: `${agentScript(token, ':', directory.path)}.\nrun id1 /bin/sh\n>printf "%s\\\\n" "a  c"\n.\n`,
+  });
+  const lines = output.split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      `${token} hello`,
+      `${token} done`,
+      `${token} out id1 a  c`,
+      `${token} exit id1 0`,
+    ]),
+  );
 });
 
 /** Runs the agent with these shell functions instead of systemd's programs, until it has no more to read. */
