@@ -1,5 +1,4 @@
 import type { StepId } from '../base/brand.ts';
-import { allOf } from '../base/concurrency.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { Outlook } from '../engine/build.ts';
 import { build, foresee } from '../engine/build.ts';
@@ -149,21 +148,14 @@ async function forget(
   { evaluation }: Outlook,
   force: number,
 ): Promise<AsyncDisposable> {
-  const removals: Promise<void>[] = [];
-  for (const id of force === 0 ? [] : forgotten(plan, force)) {
-    const status = evaluation.statuses.get(id);
-    if (status?.state !== 'hit') continue;
-    const detached = await store.detach(status.key);
-    removals.push(Promise.resolve(detached[Symbol.asyncDispose]()));
-  }
-  const all = allOf(removals.map((removal) => () => removal));
+  const statuses = (force === 0 ? [] : forgotten(plan, force)).map((id) => evaluation.statuses.get(id));
+  const keys = statuses.flatMap((status) => (status?.state === 'hit' ? [status.key] : []));
+  if (keys.length === 0) return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  const detached = await store.detach([...new Set(keys)]);
+  const removal = Promise.resolve(detached[Symbol.asyncDispose]());
   // Whoever disposes sees the error.
-  all.catch(() => undefined);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      await all;
-    },
-  };
+  removal.catch(() => undefined);
+  return { [Symbol.asyncDispose]: () => removal };
 }
 
 function forgotten(plan: Plan, force: number): readonly StepId[] {

@@ -8,7 +8,7 @@ import { hostPath } from '../base/brand.ts';
 import { isErrno } from '../base/errors.ts';
 import { lstatIfExists } from '../base/files.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from '../base/owner.ts';
-import { removeTree } from './staging.ts';
+import { removeLargeTree, removeTree } from './staging.ts';
 
 /*
  * Putting files into the output directory. What is not complete yet stands beside its place as `.NAME.mkimg-tmp-OWNER`; a
@@ -110,7 +110,7 @@ export async function placeDirectory(temporary: HostPath, directory: HostPath, n
     if (replaces) await rename(old, target);
     throw error;
   }
-  if (replaces) await removeTree(old);
+  if (replaces) await removeLargeTree(old);
 }
 
 /** Makes `name` a symbolic link to `to`, a name in the same directory. */

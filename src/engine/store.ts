@@ -19,7 +19,7 @@ import { isKey, parseRecord } from './record.ts';
 import type { Stage } from './staging.ts';
 import type { ChecksumList } from './tree-contents.ts';
 import { contentsWriter } from './tree-contents.ts';
-import { createStage } from './staging.ts';
+import { createStage, removeLargeTree } from './staging.ts';
 
 /** One result in the store. */
 export interface Entry {
@@ -72,8 +72,8 @@ export interface Store {
   /** Notes that an entry was used now. */
   touch(key: StepKey): Promise<void>;
   remove(key: StepKey): Promise<void>;
-  /** Takes an entry out of sight, so that nobody finds it any more; disposal removes its files. */
-  detach(key: StepKey): Promise<AsyncDisposable>;
+  /** Takes entries out of sight, so that nobody finds them any more; disposal removes their files. */
+  detach(keys: readonly StepKey[]): Promise<AsyncDisposable>;
   /**
    * Notes that the artifact was moved out of the store to `path`. The entry goes on being found as long as the artifact
    * stays there unchanged.
@@ -94,9 +94,9 @@ export async function openStore(layout: CacheLayout): Promise<Store> {
     commit: (stage, draft) => commit(entryPath(layout, draft.key), stage, draft),
     touch: (key) => touch(join(entryPath(layout, key), 'record.json')),
     remove: async (key) => {
-      await using _detached = await detachEntry(layout, key);
+      await using _detached = await detachEntries(layout, [key]);
     },
-    detach: (key) => detachEntry(layout, key),
+    detach: (keys) => detachEntries(layout, keys),
     recordMove: (key, path) => recordMove(layout, key, path),
     keys: async () => (await readdir(layout.store)).filter(isKey).sort(byBytes),
   };
@@ -127,19 +127,24 @@ async function touch(recordPath: string): Promise<void> {
 }
 
 /** Out of sight first: nobody may find an entry that is half removed. */
-async function detachEntry(layout: CacheLayout, key: StepKey): Promise<AsyncDisposable> {
+async function detachEntries(layout: CacheLayout, keys: readonly StepKey[]): Promise<AsyncDisposable> {
   const trash = await createStage(layout.staging);
   try {
-    await rename(join(layout.store, key), join(trash.directory, key));
-    return trash;
+    for (const key of keys) await renameIfThere(join(layout.store, key), join(trash.directory, key));
   } catch (error) {
     await trash[Symbol.asyncDispose]();
-    if (!isErrno(error, 'ENOENT')) throw error;
-    return nothing;
+    throw error;
   }
+  return { [Symbol.asyncDispose]: () => removeLargeTree(trash.directory) };
 }
 
-const nothing: AsyncDisposable = { [Symbol.asyncDispose]: () => Promise.resolve() };
+async function renameIfThere(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
 
 async function commit(target: string, stage: Stage, draft: EntryDraft): Promise<Entry> {
   const record = await describe(stage, draft);

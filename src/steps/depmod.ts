@@ -1,21 +1,20 @@
 import { readdirSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath, TreePath } from '../base/brand.ts';
-import { hostPath, treePath } from '../base/brand.ts';
+import { treePath } from '../base/brand.ts';
 import { parseModulesDep } from '../formats/kmod.ts';
 import type { Mount } from '../sandbox/types.ts';
 import type { Tree } from '../sandbox/tree.ts';
 import { treeAt } from '../sandbox/tree.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { moduleDirectory, moduleVersions } from './kernels.ts';
-import type { KernelModules } from './module-indexes.ts';
 import {
   configurationDirectories,
   configurationMount,
   isModule,
+  knownDigest,
   moduleIndexes,
-  modulesDigest,
 } from './module-indexes.ts';
 
 /** Module indexes for each kernel whose indexes are missing or do not list what is there. */
@@ -41,31 +40,11 @@ interface Indexing {
 
 async function index(version: string, { tree, configuration, context }: Indexing): Promise<void> {
   const kernel = { version, modules: await tree.resolve(treePath('usr/lib/modules')), configuration };
-  const indexes = await moduleIndexes(kernel, await knownDigest(kernel, context), context);
+  const indexes = await moduleIndexes(kernel, await knownDigest(kernel, await context.stateOf('kernel'), context), context);
   for (const name of await readdir(indexes)) {
     const target = inDirectory(moduleDirectory(version), name);
     await tree.writeText(target, await readFile(join(indexes, name)));
   }
-}
-
-/** Reading all modules only to find that they are known takes half a second: what is known of their origin saves it. */
-async function knownDigest(kernel: KernelModules, context: BuildContext): Promise<string> {
-  const { version } = kernel;
-  const state = await context.stateOf('kernel');
-  if (state === undefined) return modulesDigest(kernel, context);
-  const part = {
-    ...{ kind: 'module-digest', version: 2, label: `digest of the modules of kernel ${version}` },
-    identity: { kernel: version, state },
-    byTools: false,
-  };
-  const [known] = await context.parts.obtain([part], async () => {
-    const made = hostPath(join(context.work, `digest-${version}`));
-    await mkdir(made);
-    await writeFile(join(made, 'digest'), await modulesDigest(kernel, context));
-    return [made];
-  });
-  if (known === undefined) throw new Error('internal: no digest of modules');
-  return readFile(join(known, 'digest'), 'utf8');
 }
 
 /** depmod would read the configuration of the tools; a kernel's modules are searched as its own system says. */

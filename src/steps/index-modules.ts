@@ -12,8 +12,8 @@ import type { KernelModules } from './module-indexes.ts';
 import {
   configurationDirectories,
   configurationMount,
+  knownDigest,
   moduleIndexes,
-  modulesDigest,
 } from './module-indexes.ts';
 
 /**
@@ -36,12 +36,17 @@ export const indexModules: FileStep<'index-modules'> = {
     const configuration = await configurationIn(contents);
     const kernels = configuration === undefined ? [] : await kernelsIn(contents, configuration);
     for (const kernel of kernels) {
-      await moduleIndexes(kernel, await modulesDigest(kernel, context), context);
+      const origin = packages.find((_, index) => isInside(kernel.modules, contents[index]));
+      await moduleIndexes(kernel, await knownDigest(kernel, origin?.sha256, context), context);
     }
     await writeFile(target, kernels.map(({ version }) => `${version}\n`).join(''));
     return undefined;
   },
 };
+
+function isInside(path: HostPath, directory: string | undefined): boolean {
+  return directory !== undefined && path.startsWith(`${directory}/`);
+}
 
 /** The depmod.d directories of a system of these packages; undefined where several packages have a part of one. */
 async function configurationIn(contents: readonly string[]): Promise<readonly Mount[] | undefined> {
