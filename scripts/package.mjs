@@ -75,9 +75,11 @@ function placeCompressed(path, text) {
 }
 
 function placeProgram() {
-  const bundle = textOf('dist/cli/main.js');
+  const launcher = textOf('dist/cli/main.js');
   // The one that the package depends on, whatever else somebody has in his PATH.
-  place(`${product}/dist/cli/main.js`, bundle.replace(/^#!.*/, '#!/usr/bin/node'), 0o755);
+  place(`${product}/dist/cli/main.js`, launcher.replace(/^#!.*/, '#!/usr/bin/node'), 0o755);
+  for (const name of ['mkimg.cjs', 'mkimg.cache'])
+    place(`${product}/dist/cli/${name}`, readFileSync(join(projectDirectory, 'dist/cli', name)));
   const { name, description, license, type } = manifest;
   const own = { name, version, description, license, type };
   place(`${product}/package.json`, `${JSON.stringify(own, undefined, 2)}\n`);

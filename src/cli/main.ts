@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import './lost-directory.ts';
 import { hostPath } from '../base/brand.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
@@ -32,7 +31,11 @@ const interruptingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  */
 const sameWishMilliseconds = 1000;
 
-process.exitCode = await main(process.argv.slice(2));
+// Stands when nothing is left to wait for before there is an answer.
+process.exitCode = exitCodes.build;
+void main(process.argv.slice(2)).then((exitCode) => {
+  process.exitCode = exitCode;
+});
 
 async function main(argv: readonly string[]): Promise<number> {
   const unread = whenNobodyReads(process.stdout, process.stderr);

@@ -40,7 +40,11 @@ interface Indexing {
 
 async function index(version: string, { tree, configuration, context }: Indexing): Promise<void> {
   const kernel = { version, modules: await tree.resolve(treePath('usr/lib/modules')), configuration };
-  const indexes = await moduleIndexes(kernel, await knownDigest(kernel, await context.stateOf('kernel'), context), context);
+  const indexes = await moduleIndexes(
+    kernel,
+    await knownDigest(kernel, await context.stateOf('kernel'), context),
+    context,
+  );
   for (const name of await readdir(indexes)) {
     const target = inDirectory(moduleDirectory(version), name);
     await tree.writeText(target, await readFile(join(indexes, name)));
