@@ -8,6 +8,7 @@ import { isErrno, MkimgError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { LineSplitter, Ring } from './lines.ts';
 import { printable } from './text.ts';
+import type { LineTaker } from './types.ts';
 
 /** How many of a program's last lines an error shows. */
 const tailLines = 40;
@@ -27,8 +28,8 @@ export interface ProgramRequest {
   readonly workingDirectory?: HostPath;
   /** Content of standard input; /dev/null without. */
   readonly input?: string | Uint8Array;
-  /** `events`: line by line (default); `capture`: into the result; `file`: written by the program itself. */
-  readonly stdout?: 'events' | 'capture' | { readonly file: HostPath };
+  /** `events`: line by line (default); `capture`: into the result; `file`: written by the program itself; `line`: to that. */
+  readonly stdout?: 'events' | 'capture' | { readonly file: HostPath } | LineTaker;
   /** Contents that the program reads from descriptors 3, 4, ... */
   readonly descriptors?: readonly Uint8Array[];
   readonly events: EventSink;
@@ -98,7 +99,7 @@ async function spawn(request: ProgramRequest, target: number | undefined): Promi
 async function openTarget(
   stdout: ProgramRequest['stdout'],
 ): Promise<Awaited<ReturnType<typeof open>> | undefined> {
-  return typeof stdout === 'object' ? open(stdout.file, 'w') : undefined;
+  return typeof stdout === 'object' && 'file' in stdout ? open(stdout.file, 'w') : undefined;
 }
 
 interface ExitState {
@@ -150,22 +151,24 @@ function readOutput(request: ProgramRequest, tool: string, streams: OutputStream
   const ring = new Ring<string>(tailLines);
   const step = request.step === undefined ? {} : { step: request.step };
   const reading: Promise<unknown>[] = [];
-  const readLines = (stream: 'stdout' | 'stderr'): void => {
-    const splitter = new LineSplitter((text) => {
-      const line = printable(text);
-      ring.push(line);
-      request.events.emit({ type: 'output', ...step, tool, stream, line });
-    });
+  const told = (stream: 'stdout' | 'stderr') => (text: string) => {
+    const line = printable(text);
+    ring.push(line);
+    request.events.emit({ type: 'output', ...step, tool, stream, line });
+  };
+  const readLines = (stream: 'stdout' | 'stderr', take: (text: string) => void): void => {
+    const splitter = new LineSplitter(take);
     streams[stream]?.on('data', (chunk: Uint8Array) => splitter.push(chunk));
     if (streams[stream]) reading.push(drained(streams[stream]).then(() => splitter.end()));
   };
   const captured = new Capture();
-  readLines('stderr');
+  readLines('stderr', told('stderr'));
   if (request.stdout === 'capture') {
     streams.stdout?.on('data', (chunk: Uint8Array) => captured.push(chunk));
     if (streams.stdout) reading.push(drained(streams.stdout));
   } else {
-    readLines('stdout');
+    const taker = typeof request.stdout === 'object' && 'line' in request.stdout ? request.stdout : undefined;
+    readLines('stdout', taker?.line ?? told('stdout'));
   }
   return {
     read: Promise.all(reading),

@@ -63,12 +63,17 @@ export interface RunRequest {
   readonly suppressSync?: boolean;
   readonly root?: HostPath;
   readonly input?: string | Uint8Array;
-  /** Where standard output goes: to events line by line (default), into the result, or into a file. */
-  readonly stdout?: 'events' | 'capture' | { readonly file: HostPath };
+  /** Where standard output goes: to events line by line (default), into the result, into a file, or to whoever takes lines. */
+  readonly stdout?: 'events' | 'capture' | { readonly file: HostPath } | LineTaker;
   /** Exit codes that mean success. Default [0]. */
   readonly okExitCodes?: readonly number[];
   /** What this run is for, for the error text: "installing packages". */
   readonly purpose: string;
+}
+
+/** Takes lines of output one by one, while the program runs. */
+export interface LineTaker {
+  readonly line: (text: string) => void;
 }
 
 export interface RunResult {

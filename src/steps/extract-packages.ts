@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { allOf } from '../base/concurrency.ts';
 import { architectures } from '../distro/architectures/index.ts';
 import { formatResolvedPackages, parseResolvedPackages } from '../distro/resolved.ts';
 import { importMadePackages } from './apt/local-packages.ts';
@@ -22,13 +23,9 @@ export const extractPackages: FileStep<'extract-packages'> = {
     const isLinked = resolved.every(({ architecture }) => [native, 'all'].includes(architecture));
     const packages = isLinked ? resolved.filter(({ repacked }) => repacked === undefined) : [];
     await importMadePackages(inputs.packages ?? [], packages, context);
-    // The base set is waited for: it is set up while the others are extracted.
-    for (const base of [true, false]) {
-      await packageDirectories(
-        packages.filter((entry) => entry.base === base),
-        context,
-      );
-    }
+    // The base set comes first: it is set up while the others are extracted.
+    const sets = [true, false].map((base) => packages.filter((entry) => entry.base === base));
+    await allOf(sets.map((set) => () => packageDirectories(set, context)));
     await writeFile(target, formatResolvedPackages(packages));
     return { packages: packages.length };
   },

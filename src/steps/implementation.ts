@@ -50,11 +50,15 @@ export interface PartStore {
   /**
    * The directories of these parts, in their order; nobody may write to them. What is not there yet is made by one call of
    * `make`, which gives a directory below `work` for each missing part. A part that another step of this run is making is
-   * waited for.
+   * waited for. `done` may be called for parts that are whole before all are: they are kept, and whoever waits for them gets
+   * them, while the others are made.
    */
   obtain<T extends Part>(
     parts: readonly T[],
-    make: (missing: readonly T[]) => Promise<readonly HostPath[]>,
+    make: (
+      missing: readonly T[],
+      done: (part: T, directory: HostPath) => void,
+    ) => Promise<readonly HostPath[]>,
   ): Promise<readonly HostPath[]>;
 }
 

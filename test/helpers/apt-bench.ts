@@ -135,7 +135,7 @@ function plainParts(directory: HostPath): PartStore {
     obtain: async (parts, make) => {
       await mkdir(directory, { recursive: true });
       const missing = parts.filter((part) => !places.has(JSON.stringify(part.identity)));
-      const made = missing.length === 0 ? [] : await make(missing);
+      const made = missing.length === 0 ? [] : await make(missing, () => undefined);
       for (const [index, part] of missing.entries()) {
         const place = hostPath(join(directory, String(places.size)));
         await rename(made[index] ?? '', place);

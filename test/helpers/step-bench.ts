@@ -42,7 +42,7 @@ export async function stepBench(tools: ToolsRoot): Promise<StepBench> {
     origin: undefined,
     metadataPolicy: { refresh: 'never', maxAge: 0 },
     jobs: 2,
-    parts: { obtain: (parts, make) => make(parts) },
+    parts: { obtain: (parts, make) => make(parts, () => undefined) },
     lock: () => Promise.reject(new Error('no step under test takes locks')),
     madeFrom: () => undefined,
     stateOf: () => Promise.resolve(undefined),

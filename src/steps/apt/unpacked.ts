@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
@@ -48,9 +49,10 @@ const extractScript = [
     // Names of users would be looked up among those of the tools.
     'tar --extract --file=- --directory="$d/data" --numeric-owner --same-permissions --verbose --quoting-style=literal --index-file="$d/members"',
   ].join(' | '),
+  'printf "%s\\n" "$1"',
 ].join('\n');
 
-/** xargs(1) that extracts the packages whose digests stand on its standard input, several at once. */
+/** xargs(1) that extracts the packages whose digests stand on its standard input, several at once, and says which are done. */
 export function extractArgv(jobs: number): string[] {
   return ['-0', '-n', '1', '-P', String(jobs), 'sh', '-c', extractScript, 'sh'];
 }
@@ -82,46 +84,66 @@ export function packageDirectories(
     checksums: { list: 'control/md5sums', below: 'data' },
     entry,
   }));
-  return context.parts.obtain(parts, (missing) =>
+  return context.parts.obtain(parts, (missing, done) =>
     makeUnpacked(
       missing.map(({ entry }) => entry),
-      context,
+      {
+        context,
+        done: (sha256, directory) => {
+          const part = missing.find(({ entry }) => entry.sha256 === sha256);
+          if (part !== undefined) done(part, directory);
+        },
+      },
     ),
   );
+}
+
+interface Unpacking {
+  readonly context: BuildContext;
+  /** Told of packages that are whole. */
+  readonly done: (sha256: string, directory: HostPath) => void;
 }
 
 /** Extracts package files, and puts those together that are made of installed files. */
 async function makeUnpacked(
   packages: readonly ResolvedPackage[],
-  context: BuildContext,
+  { context, done }: Unpacking,
 ): Promise<readonly HostPath[]> {
   const unpacked = hostPath(join(context.work, 'unpacked'));
   await mkdir(unpacked, { recursive: true });
   const repacked = packages.filter((entry) => entry.repacked !== undefined);
   const files = packages.filter((entry) => !repacked.includes(entry));
   await repackInstalled(repacked, unpacked);
-  if (files.length > 0) await extract(files, unpacked, context);
-  return packages.map(({ sha256 }) => hostPath(join(unpacked, sha256)));
+  const directoryOf = (sha256: string): HostPath => hostPath(join(unpacked, sha256));
+  const tell = (sha256: string): void => done(sha256, directoryOf(sha256));
+  if (files.length > 0) await extract(files, { unpacked, context, tell });
+  return packages.map(({ sha256 }) => directoryOf(sha256));
 }
+
+/** One after the other, because each takes all connections or processors. */
+const fetching = pLimit(1);
+const extracting = pLimit(1);
 
 async function extract(
   packages: readonly ResolvedPackage[],
-  unpacked: HostPath,
-  context: BuildContext,
+  { unpacked, context, tell }: { unpacked: HostPath; context: BuildContext; tell: (sha256: string) => void },
 ): Promise<void> {
-  await fetchPackages(packages, context);
+  await fetching(() => fetchPackages(packages, context));
   // The largest first: otherwise one processor idles while the other is busy with it at the end.
   const queue = [...packages].sort((left, right) => right.size - left.size);
-  await context.sandbox.run({
-    tool: 'xargs',
-    argv: extractArgv(context.jobs),
-    input: queue.map(({ sha256 }) => `${sha256}\0`).join(''),
-    mounts: [
-      { source: context.packagePool, target: '/packages', mode: 'ro' },
-      { source: unpacked, target: '/unpacked', mode: 'dev' },
-    ],
-    purpose: 'extracting packages',
-  });
+  await extracting(() =>
+    context.sandbox.run({
+      tool: 'xargs',
+      argv: extractArgv(context.jobs),
+      input: queue.map(({ sha256 }) => `${sha256}\0`).join(''),
+      mounts: [
+        { source: context.packagePool, target: '/packages', mode: 'ro' },
+        { source: unpacked, target: '/unpacked', mode: 'dev' },
+      ],
+      stdout: { line: tell },
+      purpose: 'extracting packages',
+    }),
+  );
 }
 
 function readUnpacked(entry: ResolvedPackage, directory: HostPath): UnpackedPackage {

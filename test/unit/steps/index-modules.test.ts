@@ -49,7 +49,7 @@ function parts(names: readonly string[]): PartStore {
         return path === undefined ? undefined : hostPath(path);
       });
       const missing = wanted.filter((_, index) => known[index] === undefined);
-      const fresh = missing.length === 0 ? [] : [...(await make(missing))];
+      const fresh = missing.length === 0 ? [] : [...(await make(missing, () => undefined))];
       for (const [index, part] of missing.entries()) {
         const path = fresh[index];
         if (path !== undefined) made.set(JSON.stringify(part), path);

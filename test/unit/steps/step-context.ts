@@ -30,7 +30,7 @@ export async function toolFreeContext(scratch: HostPath): Promise<StepContext> {
     stateOf: () => Promise.resolve(undefined),
     progress: () => undefined,
     // Nothing is shared: each step makes its own.
-    parts: { obtain: (parts, make) => make(parts) },
+    parts: { obtain: (parts, make) => make(parts, () => undefined) },
     lock: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
   };
   return { context, events };
