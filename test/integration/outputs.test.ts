@@ -14,6 +14,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
 import type { Compression } from '../../src/plan/vocabulary.ts';
 import { createSandbox } from '../../src/sandbox/sandbox.ts';
@@ -235,21 +236,49 @@ describe.skipIf(!isRoot)('pack-tar (needs root)', () => {
 });
 
 describe.skipIf(!isRoot)('pack-directory (needs root)', () => {
+  const copied = async (jobs: number): Promise<HostPath> => {
+    const copy = hostPath(join(bench.directory, 'copy'));
+    await mkdir(copy);
+    const context = await bench.newContext();
+    await packDirectory.run({ tree: { root: bench.root }, epoch }, copy, { ...context, jobs });
+    return copy;
+  };
+  const list = async (root: string): Promise<readonly string[]> => {
+    const files = ['!', '-type', 'd', '-printf', '%P %y %m %U:%G %n %l %s %T@\\n'];
+    const directories = ['-type', 'd', '-printf', '%P %y %m %U:%G %T@\\n'];
+    return (await bench.inspect('find', root, ...files, '-o', ...directories)).split('\n').sort();
+  };
+
   it('copies everything and sets times after the epoch to it', async () => {
     await chmod(at('etc/hostname'), 0o4751);
     await link(at('etc/hostname'), at('etc/second-name'));
     await symlink('/nowhere', at('etc/link'));
     await utimes(at('boot/config-6.1.0-test'), 1000, 1000);
-    const copy = hostPath(join(bench.directory, 'copy'));
-    await mkdir(copy);
-    await packDirectory.run({ tree: { root: bench.root }, epoch }, copy, await bench.newContext());
-    const list = (root: string) =>
-      bench
-        .inspect('find', root, '-type', 'f', '-printf', '%P %m %U:%G %s %n\\n')
-        .then((text) => text.split('\n').sort());
-    expect(await list('/bench/copy')).toEqual(await list('/bench/root'));
+    const copy = await copied(1);
+    const withoutTimes = async (root: string): Promise<readonly string[]> =>
+      (await list(root)).map((line) => line.replace(/ [\d.]+$/, ''));
+    expect(await withoutTimes('/bench/copy')).toEqual(await withoutTimes('/bench/root'));
     expect((await stat(join(copy, 'etc'))).mtimeMs).toBe(epoch * 1000);
     expect((await stat(join(copy, 'boot/config-6.1.0-test'))).mtimeMs).toBe(1_000_000);
     expect((await bench.inspect('find', '/bench/copy', '-newermt', `@${epoch}`)).trim()).toBe('');
+  });
+
+  it.each([
+    ['in two halves', 'usr/share/second'],
+    ['at once, where a file has names in both', 'usr/second'],
+  ])('gives the same tree with two processors, %s', async (_how, second) => {
+    await mkdir(at('usr/share/doc'), { recursive: true });
+    await chmod(at('usr/share'), 0o750);
+    await writeFile(at('usr/share/doc/first'), 'text');
+    await link(at('usr/share/doc/first'), at(second));
+    await writeFile(at('usr/other'), 'text');
+    await bench.inspect('find', '/bench/root', '-exec', 'touch', '-h', '-d@1000', '{}', '+');
+    for (const [index, path] of ['usr/other', 'usr/share/doc', 'usr/share', 'usr', ''].entries())
+      await utimes(at(path), 1000 + index, 2000 + index);
+    const copy = await copied(2);
+    const lines = await list('/bench/copy');
+    expect(lines).toEqual(await list('/bench/root'));
+    expect(lines).toContain('usr/share d 750 0:0 2002.0000000000');
+    expect((await stat(join(copy, second))).ino).toBe((await stat(join(copy, 'usr/share/doc/first'))).ino);
   });
 });

@@ -4,7 +4,7 @@ import { temporaryDirectory } from '../../../src/base/temporary.ts';
 import { ukifyArgv } from '../../../src/steps/build-uki.ts';
 import { entryToken, osReleaseValue } from '../../../src/steps/entry-token.ts';
 import { systemdBoots } from '../../../src/steps/install-boot-loader.ts';
-import { clampArgv } from '../../../src/steps/pack-directory.ts';
+import { clampArgv, crosses } from '../../../src/steps/pack-directory.ts';
 import { tarArgv } from '../../../src/steps/pack-tar.ts';
 import { writeFiles } from '../../helpers/project.ts';
 
@@ -60,6 +60,15 @@ describe('tarArgv', () => {
     expect(program('zstd', 20)).toBe('--use-compress-program=zstd -q -T0 --ultra -20');
     expect(program('xz', 6)).toBe('--use-compress-program=xz -q -T0 --check=crc32 -6');
     expect(program('gz', 9)).toBe('--use-compress-program=gzip -q -n -9');
+  });
+});
+
+describe('crosses', () => {
+  it('finds files with names on both sides', () => {
+    expect(crosses(['1 usr/share/a', '2 usr/b', '1 usr/share/c', ''], 'usr/share/')).toBe(false);
+    expect(crosses(['1 usr/share/a', '1 usr/b b'], 'usr/share/')).toBe(true);
+    expect(crosses(['1 usr/share/a', '1 usr/shared'], 'usr/share/')).toBe(true);
+    expect(crosses([''], 'usr/share/')).toBe(false);
   });
 });
 
