@@ -1,5 +1,5 @@
-// Builds images/minimal for each architecture, and boots it in software, as parts of what x86-64 takes in the same run.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Builds images/minimal for each architecture, and boots it in software, as parts of what x86-64 takes in the same run (or, with --only, in an earlier one).
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectDirectory, run } from '../setup.mjs';
 import { hostSources, measure, median, mkimg, work } from './common.mjs';
@@ -10,19 +10,21 @@ const others = ['x86', 'arm64', 'arm', 'riscv64', 'ppc64-le', 's390x', 'loongarc
 /**
  * @typedef {{ build: number[], boot: number[] }} Times
  * @param {number} runs
- * @param {string} [only] this architecture beside x86-64
+ * @param {string} [only] this architecture, beside what runs before have measured of the others
  * @param {string} [forky] those that are taken from forky besides loongarch64, separated by commas, for mirrors that lack their
  * packages of trixie
  */
 export function benchArchitectures(runs, only, forky) {
   const fromForky = ['loongarch64', ...(forky ?? '').split(',')];
-  const wanted = [reference, ...others.filter((name) => only === undefined || name === only)];
+  const file = join(work, 'arch.json');
   /** @type {Record<string, Times>} */
-  const times = {};
-  for (const architecture of wanted) {
+  const times = only !== undefined && existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  for (const architecture of [reference, ...others]) {
+    if (only !== undefined && architecture !== only) continue;
     const release = fromForky.includes(architecture) ? 'forky' : 'trixie';
     times[architecture] = timesOf(architecture, release, runs);
   }
+  writeFileSync(file, JSON.stringify(times));
   print(times);
 }
 
@@ -66,8 +68,7 @@ function archiveOf(release) {
 
 /** The table of docs/architectures.md. @param {Record<string, Times>} times */
 function print(times) {
-  const base = times[reference];
-  if (base === undefined) throw new Error('the reference was not measured');
+  const base = times[reference] ?? { build: [], boot: [] };
   /** @param {number} value @param {number} whole */
   const ratio = (value, whole) => (value / whole).toFixed(2);
   console.log('\n| Architecture= | build | of x86-64 | boot | of x86-64 |\n|---|---|---|---|---|');

@@ -22,7 +22,7 @@ export function impossibleSteps(
         impossible(
           `${label} needs a guest with systemd 252 or later`,
           origin,
-          'Such a guest can be asked by Type= and Console= alone.',
+          'Machines without SMBIOS need systemd 256. Other guests can be asked by Type= and Console= alone.',
         ),
       ];
     }
