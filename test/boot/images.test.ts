@@ -2,8 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
-import { nativeArchitecture } from '../../src/distro/architectures/index.ts';
-import { archiveTree } from '../helpers/archive-tree.ts';
 import { mkimg } from '../helpers/cli.ts';
 import { project } from '../helpers/project.ts';
 
@@ -50,15 +48,6 @@ describe('images boot until they are up', () => {
 
   it('minimal: the whole system as the initrd of a unified kernel image', async () => {
     await buildAndBoot('minimal', ['--format=uki', '--ram=2G']);
-  });
-
-  it('minimal for another architecture: disk by UEFI', async () => {
-    await using directory = await temporaryDirectory('/var/tmp', 'mkimg-foreign-');
-    const sources = await archiveTree(directory.path, 'trixie');
-    const architecture = nativeArchitecture() === 'arm64' ? 'riscv64' : 'arm64';
-    const flags = [`--architecture=${architecture}`, `--sandbox-tree=${sources}`];
-    const { phases } = await buildAndBoot('minimal', flags);
-    expect(phases['userspace']).toBeGreaterThan(0);
   });
 });
 
