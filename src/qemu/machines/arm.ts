@@ -7,7 +7,8 @@ export const arm: Machine = {
   architecture: 'arm',
   program: 'qemu-system-arm',
   packages: { qemu: 'qemu-system-arm', firmware: 'qemu-efi-arm' },
-  type: 'virt',
+  // Otherwise a kernel that QEMU loads finds PCI above 4 GiB, where only kernels with LPAE can reach it.
+  type: 'virt,highmem=off',
   cpu: { kvm: 'host', tcg: 'cortex-a15' },
   console: architectures.arm.console,
   devices: { ...pciDevices, ...panicDevice },
