@@ -31,7 +31,7 @@ import { moduleDirectory, moduleVersions } from './kernels.ts';
  */
 export const packKernelModules: FileStep<'pack-kernel-modules'> = {
   output: 'files',
-  version: 3,
+  version: 4,
   memory: 512 << 20,
   tools: [...compressionTools, ...modinfoTools],
   keyTools: ({ compression }) => compressorOf(compression),

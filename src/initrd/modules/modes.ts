@@ -10,7 +10,7 @@ export type InitrdMode = (typeof initrdModes)[number];
  * its driver into the initrd only when this or the generic set has it: graphics, sound and wireless cards can wait.
  */
 export const bootDrivers: readonly string[] = [
-  ...['drivers/hid/', 'drivers/input/keyboard/', 'drivers/input/serio/', 'drivers/input/mouse/psmouse'],
+  ...['drivers/hid/', 'drivers/input/keyboard/', 'drivers/input/serio/'],
   ...[
     'drivers/usb/host/',
     'drivers/usb/dwc2/',
@@ -96,7 +96,7 @@ export const survivalKit: readonly { readonly what: string; readonly patterns: r
         '-hid-steam',
       ],
       ...['-hid-udraw*', '-wacom', '-hid-prodikeys', '-hid-letsketch', '-hid-uclogic', '-hid-logitech-hidpp'],
-      ...['hid-logitech-hidpp', 'atkbd', 'i8042', 'evdev'],
+      ...['hid-logitech-hidpp', 'atkbd', 'i8042'],
     ],
   },
   {
@@ -146,7 +146,6 @@ export const bootEssentials: readonly string[] = [
     'loop',
     'configfs',
     'fuse',
-    'ip_tables',
     'vsock',
   ],
   ...[

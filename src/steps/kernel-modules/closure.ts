@@ -74,10 +74,17 @@ function neededBy(module: KernelModule, indexes: ModuleIndexes): readonly Select
   const hidden = (hiddenOf.get(name) ?? []).flatMap(({ needs, because }) =>
     needs
       .flatMap((word) => modulesNamed(word, indexes))
+      .filter((needed) => !needed.path.includes(cipherHardware))
       .map((needed) => ({ module: needed, reasons: [{ kind: 'hidden' as const, of: name, because }] })),
   );
   return [...declared, ...hidden];
 }
+
+/**
+ * Chips that compute ciphers claim the same aliases as the software that every machine has. The kernel would try the drivers of
+ * them all, each time that it looks for a cipher.
+ */
+const cipherHardware = '/drivers/crypto/';
 
 const hiddenOf: ReadonlyMap<string, readonly HiddenDependency[]> = byModule(hiddenDependencies);
 

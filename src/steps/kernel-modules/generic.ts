@@ -128,7 +128,7 @@ export const genericModules: readonly string[] = [
   ...['dwc3', 'dwc3-pci', 'intel-xhci-usb-role-switch', 'thunderbolt'],
 
   // Keyboards, as far as a passphrase may be typed on them.
-  ...['atkbd', 'i8042', 'psmouse', 'evdev', 'applespi', 'cros_ec_keyb', 'hyperv-keyboard', 'virtio_input'],
+  ...['atkbd', 'i8042', 'applespi', 'cros_ec_keyb', 'hyperv-keyboard', 'virtio_input'],
   ...[
     'hid',
     'hid-generic',
@@ -177,8 +177,6 @@ export const genericModules: readonly string[] = [
   ...['hid-vivaldi', 'uhid'],
   ...[
     'i2c-designware-*',
-    'i2c-i801',
-    'i2c-piix4',
     'intel-lpss-*',
     'idma64',
     'drivers/pinctrl/intel/',
@@ -204,9 +202,6 @@ export const genericModules: readonly string[] = [
   ...[
     'configfs',
     'efivars',
-    'ip_tables',
-    'x_tables',
-    'nfnetlink',
     'fuse',
     'msr',
     'nvmem-*',

@@ -29,7 +29,7 @@ export const hiddenDependencies: readonly HiddenDependency[] = [
     because: 'virtio devices are reached over a transport',
   },
   { of: ['nvme'], needs: ['vmd'], because: 'firmware may put NVMe disks behind an Intel VMD' },
-  { of: ['i8042'], needs: ['atkbd', 'psmouse'], because: 'it is a port, not a keyboard' },
+  { of: ['i8042'], needs: ['atkbd'], because: 'it is a port, not a keyboard' },
   {
     of: ['usbcore'],
     needs: [
