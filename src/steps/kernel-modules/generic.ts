@@ -175,13 +175,7 @@ export const genericModules: readonly string[] = [
     'hid-topseed',
   ],
   ...['hid-vivaldi', 'uhid'],
-  ...[
-    'i2c-designware-*',
-    'intel-lpss-*',
-    'idma64',
-    'drivers/pinctrl/intel/',
-    'pinctrl-amd',
-  ],
+  ...['i2c-designware-*', 'intel-lpss-*', 'idma64', 'drivers/pinctrl/intel/', 'pinctrl-amd'],
   ...['spi-pxa2xx-*', 'intel-ish-ipc', 'intel-ishtp-hid'],
 
   // Hypervisors.
@@ -199,14 +193,6 @@ export const genericModules: readonly string[] = [
   ...['ccp', 'sev-guest', 'tdx-guest'],
 
   // What systemd wants early.
-  ...[
-    'configfs',
-    'efivars',
-    'fuse',
-    'msr',
-    'nvmem-*',
-    'iTCO_wdt',
-    'softdog',
-  ],
+  ...['configfs', 'efivars', 'fuse', 'msr', 'nvmem-*', 'iTCO_wdt', 'softdog'],
   ...['ipv6', 'unix'],
 ];
