@@ -14,6 +14,7 @@ import { helpText } from './help.ts';
 import { createReporter } from './reporters/index.ts';
 import { withoutSaidNotes } from './session/said-notes.ts';
 import { openTrace } from './trace-recorder.ts';
+import { leaveRawMode } from './terminal.ts';
 import { defaultVerb, verbs } from './verbs.ts';
 import { productVersion } from './version.ts';
 
@@ -100,7 +101,8 @@ async function runVerb(command: Command, events: EventSink, unread: AbortSignal)
   if (command.verb === undefined) throw new Error('internal: neither a verb nor help nor version');
   const started = performance.now();
   const abort = new AbortController();
-  using _signals = abortOnSignals(abort);
+  const insist = new AbortController();
+  using _signals = abortOnSignals([abort, ...(command.verb.isPatient === true ? [insist] : [])]);
   unread.addEventListener('abort', () => abort.abort(interruption('nobody reads the output')));
   events.emit({ type: 'run-started', verb: command.verb.name, version: await productVersion() });
   let exitCode: number;
@@ -112,6 +114,7 @@ async function runVerb(command: Command, events: EventSink, unread: AbortSignal)
       rest: command.rest,
       events,
       signal: abort.signal,
+      insist: insist.signal,
       print: (text) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
     });
   } catch (error) {
@@ -131,15 +134,22 @@ async function runVerb(command: Command, events: EventSink, unread: AbortSignal)
   return exitCode;
 }
 
-/** The first signal asks the run to stop; a further one ends the process as usual. */
-function abortOnSignals(abort: AbortController): Disposable {
-  let first: number | undefined;
+/** The first signal asks the run to stop, the next one more urgently where there is such a thing; a further one ends the process. */
+function abortOnSignals(wishes: readonly AbortController[]): Disposable {
+  const left = [...wishes];
+  let last: number | undefined;
   const handlers = interruptingSignals.map((signal) => {
     const handler = (): void => {
-      first ??= performance.now();
-      abort.abort(interruption(`interrupted by ${signal}`));
+      const now = performance.now();
       limitOrphan();
-      if (performance.now() - first < sameWishMilliseconds) return;
+      if (last !== undefined && now - last < sameWishMilliseconds) return;
+      last = now;
+      const wish = left.shift();
+      if (wish !== undefined) {
+        wish.abort(interruption(`interrupted by ${signal}`));
+        return;
+      }
+      leaveRawMode();
       process.removeListener(signal, handler);
       process.kill(process.pid, signal);
     };

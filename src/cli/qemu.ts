@@ -7,6 +7,7 @@ import type { VmDisplay } from '../qemu/argv.ts';
 import { extendFile, grownSize, prepareDrives } from '../qemu/drives.ts';
 import { mainOutput } from '../qemu/image.ts';
 import { describeMachine } from '../qemu/machine-request.ts';
+import type { PowerDown } from '../qemu/run.ts';
 import { runVm } from '../qemu/run.ts';
 import { sshAccess } from '../qemu/running/access.ts';
 import { prepareLogin } from '../qemu/running/login.ts';
@@ -36,9 +37,11 @@ export function qemuVerb(hooks: RuntimeHooks): Verb {
     summary: 'Boot the image in QEMU; words after -- go to QEMU',
     doc: `Boots the image that was built, with its console on this terminal; Ctrl-A X ends the machine. With \`-f\` it is
 built first. The exit code is QEMU's, which the guest may choose. While it runs, \`mkimg console\` shows its console on
-further terminals. With \`--screenshot=FILE.png\` the machine has a screen, of which FILE has a picture that is at most two
+further terminals. A signal, such as Ctrl-C where the console does not take it, asks the guest to switch itself off, if the image
+keeps what the guest writes; a second one ends the machine at once. With \`--screenshot=FILE.png\` the machine has a screen, of which FILE has a picture that is at most two
 seconds old.`,
     answers: true,
+    isPatient: true,
     options: [imageOption, screenshotOption],
     run: (context) => withMachine(context, hooks, (prepared) => run(prepared, context)),
   };
@@ -76,6 +79,7 @@ async function run(prepared: ImageMachine, context: VerbContext): Promise<number
   });
   return await runVm(request, host, {
     signal: context.signal,
+    ...(config.Ephemeral ? {} : { powerDown: powerDown(name, context) }),
     attend: (vm) =>
       attendMachine(vm, {
         terminal: use.terminal,
@@ -85,6 +89,19 @@ async function run(prepared: ImageMachine, context: VerbContext): Promise<number
         onListed: ({ name }) => announce(name, use, context),
       }),
   });
+}
+
+function powerDown(name: string, { insist, events }: VerbContext): PowerDown {
+  return {
+    insist,
+    onAsked: () =>
+      events.emit({
+        type: 'note',
+        level: 'info',
+        code: 'power-down',
+        message: `Asked ${name} to switch itself off. Interrupt again to end it at once`,
+      }),
+  };
 }
 
 function screenshotFile({ options }: VerbContext): HostPath | undefined {

@@ -20,17 +20,8 @@ export function terminalShape(): TerminalShape | undefined {
  */
 export function takeKeys(onKeys: (keys: Buffer) => void): Disposable {
   const input = process.stdin;
-  const raw = (isRaw: boolean): void => {
-    if (!input.isTTY) return;
-    try {
-      input.setRawMode(isRaw);
-    } catch (error) {
-      // The terminal was closed.
-      if (!isErrno(error, 'EIO', 'EBADF', 'ENOTTY')) throw error;
-    }
-  };
   const ignore = (): void => undefined;
-  raw(true);
+  setRawMode(true);
   input.on('error', ignore);
   input.on('data', onKeys);
   return {
@@ -40,9 +31,24 @@ export function takeKeys(onKeys: (keys: Buffer) => void): Disposable {
       // Whoever reads no more must not keep this process alive.
       input.pause();
       input.unref();
-      raw(false);
+      leaveRawMode();
     },
   };
+}
+
+/** Sets the terminal back, also where the scope that keeps it will not come to its end. */
+export function leaveRawMode(): void {
+  setRawMode(false);
+}
+
+function setRawMode(isRaw: boolean): void {
+  if (!process.stdin.isTTY) return;
+  try {
+    process.stdin.setRawMode(isRaw);
+  } catch (error) {
+    // The terminal was closed.
+    if (!isErrno(error, 'EIO', 'EBADF', 'ENOTTY')) throw error;
+  }
 }
 
 const modeSwitch = /\u001b\[\?1049([hl])/g;

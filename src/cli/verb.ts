@@ -33,6 +33,8 @@ export interface VerbContext {
   readonly events: EventSink;
   /** Aborted by SIGINT, SIGTERM, SIGHUP. */
   readonly signal: AbortSignal;
+  /** Aborted by a second one, for verbs that are patient. */
+  readonly insist: AbortSignal;
   /** Writes the verb's result to standard output. */
   print(text: string): void;
 }
@@ -64,6 +66,8 @@ export interface Verb {
   readonly options: readonly VerbOption[];
   /** With --json it prints one JSON document, so that events go to standard error; other verbs print events only. */
   readonly answers?: boolean;
+  /** What it ends may take its time: a second signal is for it as well, not for the process. */
+  readonly isPatient?: boolean;
   /** Called so, it only says what went wrong; as hooks do that others call. */
   readonly isTerse?: (call: Pick<VerbContext, 'words' | 'options'>) => boolean;
   /** Returns the exit code; throws ConfigurationError or MkimgError. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isObject } from '../base/canonical.ts';
 import { MkimgError } from '../base/errors.ts';
 import type { QmpEvent } from './qmp.ts';
@@ -6,10 +7,18 @@ import { startVm } from './vm.ts';
 
 /** What goes on beside a machine that runs. */
 export interface RunOptions {
-  /** Ends the machine. */
+  /** Ends the machine: at once, or as `powerDown` says. */
   readonly signal: AbortSignal;
+  readonly powerDown?: PowerDown;
   /** Called once it runs; what it returns ends with the machine. */
   readonly attend?: (vm: Vm) => Promise<AsyncDisposable>;
+}
+
+/** The guest is asked to switch itself off before its machine is ended. */
+export interface PowerDown {
+  /** Ends the machine at once. */
+  readonly insist: AbortSignal;
+  readonly onAsked: () => void;
 }
 
 /**
@@ -19,7 +28,7 @@ export interface RunOptions {
 export async function runVm(
   request: VmRequest,
   host: VmHost,
-  { signal, attend }: RunOptions,
+  { signal, powerDown, attend }: RunOptions,
 ): Promise<number> {
   const current: { vm?: Vm } = {};
   const broken = new AbortController();
@@ -29,7 +38,8 @@ export async function runVm(
   await using vm = await startVm(request, host, onEvent);
   current.vm = vm;
   const stop = (): void => void vm.stop();
-  signal.addEventListener('abort', stop, { once: true });
+  const end = powerDown === undefined ? stop : () => void endInOrder(vm, powerDown);
+  signal.addEventListener('abort', end, { once: true });
   broken.signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
@@ -43,8 +53,30 @@ export async function runVm(
     }
     return exitCode;
   } finally {
-    signal.removeEventListener('abort', stop);
+    signal.removeEventListener('abort', end);
   }
+}
+
+/** A guest misses the power button while it is busy with its start, so it is pressed again. */
+const pressSeconds = 10;
+const presses = 6;
+
+async function endInOrder(vm: Vm, { insist, onAsked }: PowerDown): Promise<void> {
+  onAsked();
+  const insisted = new Promise<'insisted'>((resolve) => {
+    insist.addEventListener('abort', () => resolve('insisted'), { once: true });
+    if (insist.aborted) resolve('insisted');
+  });
+  for (let press = 0; press < presses; press++) {
+    // QEMU may be gone by now.
+    vm.qmp.execute('system_powerdown').catch(() => undefined);
+    const over = new AbortController();
+    const waiting = sleep(pressSeconds * 1000, 'waiting' as const, { signal: over.signal });
+    const outcome = await Promise.race([vm.ended, insisted, waiting.catch(() => 'waiting' as const)]);
+    over.abort();
+    if (outcome !== 'waiting') break;
+  }
+  await vm.stop();
 }
 
 /** QEMU keeps a machine whose CPU failed, silently; it must be asked. The user may also have stopped it in the monitor. */

@@ -4,9 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HostPath } from '../../src/base/brand.ts';
 import { hostPath } from '../../src/base/brand.ts';
+import { isErrno } from '../../src/base/errors.ts';
 import type { TemporaryDirectory } from '../../src/base/temporary.ts';
 import { plainConsoleText } from '../../src/qemu/console.ts';
 import { findMachine } from '../../src/qemu/running/registry.ts';
@@ -145,6 +147,39 @@ describe('mkimg qemu on a terminal', () => {
   });
 });
 
+/** mkimg takes signals that follow closer for one wish. */
+const sameWish = 1100;
+
+/** The process that runs the machine. */
+async function processOfMkimg(): Promise<number> {
+  const entry = (await readdir(registry)).find((name) => name.endsWith('.console'));
+  if (entry === undefined) throw new Error('no machine is listed');
+  return Number.parseInt(entry, 10);
+}
+
+describe.each(['SIGTERM', 'SIGHUP'] as const)('mkimg qemu on a terminal, at %s', (signal) => {
+  it('gives the terminal back, also when it must end at once', async () => {
+    const first = terminal(`${mark}; mkimg qemu; echo "exit:$?"; ${mark}`);
+    await until(() => first.shown().includes('guest runs'), patience);
+    const pid = await processOfMkimg();
+    process.kill(pid, signal);
+    await until(() => first.shown().includes('Asked guest to switch itself off'));
+    for (const pause of [sameWish, sameWish]) {
+      await sleep(pause);
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        // The second one may have been enough.
+        if (!isErrno(error, 'ESRCH')) throw error;
+      }
+    }
+    await first.ended;
+    const [before, after] = settingsOf(first.shown());
+    expect(after).toBe(before);
+    expect(first.shown()).toMatch(/exit:[^0]/);
+  });
+});
+
 describe('mkimg qemu without a terminal', () => {
   it('keeps a picture of the screen, can be found by name, and ends at Ctrl-C', async () => {
     const picture = join(directory.path, 'screen.png');
@@ -157,9 +192,24 @@ describe('mkimg qemu without a terminal', () => {
     expect(head.readUInt32BE(16)).toBeGreaterThan(300);
     expect((await findMachine(registry, 'guest')).image).toContain('image.raw');
     running.kill('SIGINT', 'group');
+    // Firmware has no ear for it.
+    await running.said('Asked guest to switch itself off');
+    await sleep(sameWish);
+    expect((await findMachine(registry, 'guest')).image).toContain('image.raw');
+    running.kill('SIGINT', 'group');
     expect((await running.ended).code).toBe(130);
     expect(await readdir(registry)).toEqual([]);
     expect(await readdir(join(directory.path, 'scratch'))).toEqual([]);
+  });
+
+  it('ends at once at Ctrl-C where nothing of the image is kept', async () => {
+    const argv = ['-C', join(directory.path, 'guest'), '--console=headless', '--ephemeral=yes', 'qemu'];
+    const running = await startMkimg(argv, { env: environment });
+    await running.said('guest runs');
+    running.kill('SIGINT', 'group');
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(130);
+    expect(stderr).not.toContain('Asked');
   });
 
   it('is not found where none runs', async () => {

@@ -125,6 +125,7 @@ describe('mkimg documentation', () => {
       rest: [],
       events: { emit: () => undefined },
       signal: new AbortController().signal,
+      insist: new AbortController().signal,
       print: (text) => void (printed += text),
     });
     return printed;

@@ -11,7 +11,14 @@ import { loadProject } from '../../../src/config/project.ts';
 
 async function init(directory: HostPath): Promise<number> {
   return await initVerb.run({
-    ...{ assignments: [], words: [], rest: [], events: silentEvents, signal: new AbortController().signal },
+    ...{
+      assignments: [],
+      words: [],
+      rest: [],
+      events: silentEvents,
+      signal: new AbortController().signal,
+      insist: new AbortController().signal,
+    },
     options: { directory, force: 0, json: false, debug: false, extra: {} },
     print: () => undefined,
   });
