@@ -114,3 +114,15 @@ export interface EventSink {
 
 /** For callers without an audience. */
 export const silentEvents: EventSink = { emit: () => undefined };
+
+/** Passes on what happens, but each note only the first time: for work of which several parts say the same of the host. */
+export function withNotesOnce(events: EventSink): EventSink {
+  const said = new Set<string>();
+  return {
+    emit: (event) => {
+      if (event.type === 'note' && said.has(event.message)) return;
+      if (event.type === 'note') said.add(event.message);
+      events.emit(event);
+    },
+  };
+}

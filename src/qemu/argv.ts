@@ -24,8 +24,11 @@ export interface VmDisk {
 
 export interface VmFirmware {
   readonly code: string;
+  /** A template, unless `keepsVariables`. */
   readonly variables: string;
   readonly secureBoot: boolean;
+  /** What the firmware changes is written to the file. */
+  readonly keepsVariables?: boolean;
 }
 
 /** A kernel that QEMU loads itself; with firmware it may be a unified kernel image. */
@@ -39,8 +42,11 @@ export interface VmKernel {
 export type VmConsole =
   { readonly kind: 'none' } | { readonly kind: 'socket'; readonly fd: number; readonly hasMonitor: boolean };
 
-/** `hidden`: there is a screen, which can be photographed, but nobody sees it. */
-export type VmDisplay = 'none' | 'hidden' | 'window';
+/**
+ * `hidden`: there is a screen, which can be photographed, but nobody sees it. `spare`: the same, and the kernel need not write
+ * there, which would take an emulated machine seconds.
+ */
+export type VmDisplay = 'none' | 'spare' | 'hidden' | 'window';
 
 /** `interface`: a tap device of the host, which has to be root's. */
 export type VmNetwork = 'user' | 'none' | { readonly interface: string };
@@ -167,6 +173,7 @@ function displayArgv({ devices }: Machine, display: VmDisplay): string[] {
   switch (display) {
     case 'none':
       return ['-display', 'none'];
+    case 'spare':
     case 'hidden':
       return ['-display', 'none', '-device', devices.display];
     case 'window':
@@ -188,8 +195,11 @@ function firmwareArgv(machine: Machine, firmware: VmFirmware | undefined): strin
   return [
     firmware.secureBoot ? (machine.firmware?.secureBootArguments ?? []) : [],
     ['-drive', `${code},format=raw,readonly=on,file=${quoteOption(firmware.code)}`],
-    // The template is never written: each machine starts with fresh variables.
-    ['-drive', `${variables},format=raw,snapshot=on,file=${quoteOption(firmware.variables)}`],
+    // The template is never written: other machines start with fresh variables.
+    [
+      '-drive',
+      `${variables},format=raw${firmware.keepsVariables === true ? '' : ',snapshot=on'},file=${quoteOption(firmware.variables)}`,
+    ],
   ].flat();
 }
 

@@ -1,12 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
+import { hostPath } from '../base/brand.ts';
 import type { GuestChannelKind } from './guest/agent.ts';
 import { openConsoleLog } from './guest/console-log.ts';
+import type { Guest } from './guest/guest.ts';
 import { startGuest } from './guest/guest.ts';
 import type { BootPhases, BootReport, FailedUnit, GuestMemory, UnitStart } from './guest/report.ts';
 import { bootPhases, unitStarts } from './guest/report.ts';
-import type { BootState, Verdict } from './guest/verdict.ts';
+import type { Verdict } from './guest/verdict.ts';
 import type { GuestWatch } from './guest/watch.ts';
+import { takeScreenshot } from './running/screenshots.ts';
+import { saveEvidence } from './testing/evidence.ts';
 import type { Vm, VmHost, VmRequest } from './vm.ts';
 
 export interface BootTest {
@@ -14,8 +18,10 @@ export interface BootTest {
   readonly machine: VmRequest;
   readonly channel: GuestChannelKind;
   readonly timeoutSeconds: number;
-  /** Everything that the console wrote, as it came. */
-  readonly consoleLog: HostPath;
+  /** By how much more time a guest gets for what it is asked after a failure. */
+  readonly timeScale: number;
+  /** Directory for console.log, everything that the console wrote, and for what tells of a failure. */
+  readonly results: HostPath;
   readonly signal: AbortSignal;
 }
 
@@ -43,24 +49,36 @@ export interface BootResult extends BootFacts {
 }
 
 const slowestUnits = 50;
-/** What still comes after a fatal line, such as the trace of a panic, is worth having. */
-const lingerSeconds = 2;
+
 /**
  * Boots a machine and watches it until a verdict is there. The machine is gone when this returns.
  * @throws MkimgError when the machine cannot be started at all. An interrupted test has the verdict `interrupted`.
  */
 export async function runBootTest(test: BootTest, host: VmHost): Promise<BootResult> {
   const started = performance.now();
-  await using log = openConsoleLog(test.consoleLog);
+  await using log = openConsoleLog(hostPath(join(test.results, 'console.log')));
   const machine = unchangeable(test.machine);
   await using guest = await startGuest({ ...test, machine, acceptsFailedUnits: false, log }, host);
   const { vm, watch } = guest;
   using _limits = watchLimits(watch, test);
   await watch.until(() => watch.state.verdict ?? (watch.state.phase === 'reported' || undefined));
   if (watch.state.verdict === undefined) await powerOff(watch);
-  if (wantsMore(watch.state)) await sleep(lingerSeconds * 1000);
+  await keepEvidence(guest, test);
   await vm.stop();
   return resultOf(watch, vm, started);
+}
+
+async function keepEvidence(guest: Guest, { results, timeScale }: BootTest): Promise<void> {
+  const { verdict } = guest.watch.state;
+  if (verdict?.outcome !== 'failed') return;
+  const result = (name: string): HostPath => hostPath(join(results, name));
+  const failed = {
+    guest,
+    isRunning: true,
+    result,
+    screenshot: (name: string) => takeScreenshot(guest.vm, result(name)),
+  };
+  await saveEvidence(failed, verdict.reason, timeScale);
 }
 
 /** Asks for an orderly power-off, and waits for it or for a failure. */
@@ -124,14 +142,6 @@ export function bootFacts({ systemState, failedUnits, times, units, memory }: Bo
     slowestUnits: unitStarts(units).slice(0, slowestUnits),
     ...(memory === undefined ? {} : { memory }),
   };
-}
-
-/** The guest may still be writing about its failure. */
-function wantsMore({ verdict }: BootState): boolean {
-  return (
-    verdict?.outcome === 'failed' &&
-    ['kernel-panic', 'emergency-mode', 'firmware-refused', 'not-bootable'].includes(verdict.reason)
-  );
 }
 
 function seconds(milliseconds: number): number {

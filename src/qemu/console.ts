@@ -33,10 +33,12 @@ export class ConsoleLines {
   }
 
   push(chunk: Uint8Array): void {
-    this.pending += this.decoder.decode(chunk, { stream: true });
+    const text = this.decoder.decode(chunk, { stream: true });
+    this.pending += text;
+    // Serial ports hand over a byte at a time: most of them are looked at only here.
+    if (!text.includes('\n') && this.pending.length < longestLine) return;
     // A control sequence that is cut in two stays behind until its end has come.
     const end = this.pending.lastIndexOf('\n') + 1;
-    if (end === 0 && this.pending.length < longestLine) return;
     const cut = end === 0 ? this.pending.length : end;
     const complete = this.pending.slice(0, cut);
     this.pending = this.pending.slice(cut);

@@ -9,6 +9,13 @@ export async function toolsHave(tools: ToolsRoot, path: string): Promise<boolean
   return (await lstatIfExists(tools.kind === 'host' ? path : tools.path + path)) !== undefined;
 }
 
+/** What a firmware has to be able to do. */
+export interface FirmwareWish {
+  readonly secureBoot: boolean;
+  /** Its template of variables trusts the keys of Microsoft. */
+  readonly hasMicrosoftKeys?: boolean;
+}
+
 /**
  * The first firmware of the machine's table that the tools have.
  * @throws MkimgError `firmware-missing`, `no-machine` for machines without UEFI.
@@ -16,7 +23,7 @@ export async function toolsHave(tools: ToolsRoot, path: string): Promise<boolean
 export async function findFirmware(
   machine: Machine,
   tools: ToolsRoot,
-  secureBoot: boolean,
+  { secureBoot, hasMicrosoftKeys = false }: FirmwareWish,
 ): Promise<VmFirmware> {
   if (machine.firmware === undefined) {
     throw new MkimgError('no-machine', `there is no UEFI firmware for ${machine.architecture}`, {
@@ -25,12 +32,15 @@ export async function findFirmware(
     });
   }
   const candidates = secureBoot ? machine.firmware.secureBoot : machine.firmware.plain;
-  for (const { code, variables } of candidates) {
+  for (const { code, variables: plain, microsoft } of candidates) {
+    const variables = hasMicrosoftKeys ? microsoft : plain;
+    if (variables === undefined) continue;
     if ((await toolsHave(tools, code)) && (await toolsHave(tools, variables))) {
       return { code, variables, secureBoot };
     }
   }
-  const what = secureBoot ? 'UEFI firmware with Secure Boot' : 'UEFI firmware';
+  const keys = hasMicrosoftKeys ? ' and the keys of Microsoft' : '';
+  const what = `UEFI firmware${secureBoot ? ' with Secure Boot' : ''}${keys}`;
   throw new MkimgError('firmware-missing', `no ${what} for ${machine.architecture} among the tools`, {
     hint: `Install the package '${machine.packages.firmware ?? ''}', or use ToolsTree=default.`,
   });

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
+import { given } from '../base/given.ts';
 import { MkimgError } from '../base/errors.ts';
 import { exists } from '../base/files.ts';
 import { hostFiles } from '../config/files.ts';
@@ -15,6 +16,7 @@ import type { Credential } from './credentials.ts';
 import { textCredential } from './credentials.ts';
 import { commandLineRoom } from './disk-files.ts';
 import { grownSize } from './drives.ts';
+import { chosenVariables } from './firmware-variables.ts';
 import { findFirmware, toolsHave } from './firmware.ts';
 import type { BootSource } from './image.ts';
 import type { Machine } from './machines/machine.ts';
@@ -54,8 +56,13 @@ export interface MachineInputs {
 export async function describeMachine(inputs: MachineInputs): Promise<VmRequest> {
   const { config, machine, source, tools, extraArguments } = inputs;
   const firmware = needsFirmware(machine, source)
-    ? await findFirmware(machine, tools, source.firmware === 'uefi-secure-boot')
+    ? await findFirmware(machine, tools, {
+        secureBoot: source.firmware === 'uefi-secure-boot',
+        hasMicrosoftKeys: config.FirmwareVariables?.startsWith('microsoft') === true,
+      })
     : undefined;
+  const firmwareVariables =
+    firmware === undefined ? undefined : await chosenVariables(config, firmware, tools);
   const { request, credentials } = await runtimeOptions(inputs);
   const commandLineDisk = diskForCommandLine(inputs);
   return {
@@ -63,7 +70,7 @@ export async function describeMachine(inputs: MachineInputs): Promise<VmRequest>
     accelerator: inputs.accelerator,
     cpus: config.CPUs === 0 ? availableParallelism() : config.CPUs,
     memory: config.RAM,
-    ...(firmware === undefined ? {} : { firmware }),
+    ...given({ firmware, firmwareVariables }),
     ...(source.kernel === undefined ? {} : { kernel: source.kernel }),
     commandLine: commandLine(inputs),
     disks: [...(await imageDisk(inputs)), ...inputs.drives],
@@ -113,6 +120,7 @@ export function commandLine(
 function consoleWords(tty: string, display: VmDisplay = 'none'): string[] {
   switch (display) {
     case 'none':
+    case 'spare':
       return [`console=${tty}`];
     case 'hidden':
       return ['console=tty0', `console=${tty}`];

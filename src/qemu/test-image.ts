@@ -36,7 +36,7 @@ export interface ImageTestReport extends BootResult {
   readonly note?: string;
   /** undefined for an image that is a tree. */
   readonly imageSize?: ImageSize;
-  /** Directory with console.log, report.json, qemu-command and timeline.svg. */
+  /** Directory with console.log, report.json, qemu-command, timeline.svg, and after a failure what tells of it. */
   readonly results: HostPath;
 }
 
@@ -111,9 +111,7 @@ interface Attempt {
 async function runOnce(test: ImageTest, host: VmHost, attempt: Attempt): Promise<BootResult> {
   const { inputs } = test;
   const { accelerator } = attempt.choice;
-  const timeoutSeconds =
-    test.timeoutSeconds ??
-    Math.ceil(defaultTimeout * (await measureTimeScale(inputs.machine, accelerator, host)));
+  const timeScale = await measureTimeScale(inputs.machine, accelerator, host);
   await using drives = await prepareDrives(inputs.config.Drives, host.scratch, inputs.extraArguments);
   const machine = await describeMachine({
     ...inputs,
@@ -122,14 +120,16 @@ async function runOnce(test: ImageTest, host: VmHost, attempt: Attempt): Promise
     drives: drives.disks,
     ephemeral: true,
     console: 'socket',
+    display: 'spare',
     unattended: true,
   });
   return await runBootTest(
     {
       machine,
       channel: attempt.channel,
-      timeoutSeconds,
-      consoleLog: hostPath(join(attempt.results, 'console.log')),
+      timeoutSeconds: test.timeoutSeconds ?? Math.ceil(defaultTimeout * timeScale),
+      timeScale,
+      results: attempt.results,
       signal: test.signal,
     },
     host,

@@ -32,7 +32,7 @@ async function hostCanRun(machine: Machine, source: BootSource): Promise<boolean
   const host: ToolsRoot = { kind: 'host' };
   try {
     if (needsFirmware(machine, source)) {
-      await findFirmware(machine, host, source.firmware === 'uefi-secure-boot');
+      await findFirmware(machine, host, { secureBoot: source.firmware === 'uefi-secure-boot' });
     }
     if (source.rootDirectory !== undefined) await findDirectoryServer(host);
     return true;

@@ -10,8 +10,8 @@ import type { EventSink } from '../base/events.ts';
 import type { PortForward } from '../config/codecs/ports.ts';
 import type { LongRunning, ProgramEnd } from '../sandbox/long-running.ts';
 import { firstSocket, startLongRunning } from '../sandbox/long-running.ts';
-import type { Mount, SandboxSpec, ToolsRoot } from '../sandbox/types.ts';
-import type { Accelerator, VmDisk, VmDisplay, VmFirmware, VmKernel, VmNetwork, VmOptions } from './argv.ts';
+import type { Mount, ToolsRoot } from '../sandbox/types.ts';
+import type { Accelerator, VmDisk, VmDisplay, VmKernel, VmNetwork, VmOptions } from './argv.ts';
 import { qemuArgv } from './argv.ts';
 import type { CompanionHost } from './companions.ts';
 import { startTpm } from './companions.ts';
@@ -21,29 +21,29 @@ import {
   copyName,
   createOverlay,
   diskFile,
-  diskTarget,
   runDirectory,
   vmDisk,
   writeDiskCommandLine,
 } from './disk-files.ts';
+import type { VariablesRequest } from './firmware-variables.ts';
+import { writeVariables } from './firmware-variables.ts';
 import { machineDirectory } from './machine-directory.ts';
 import type { Machine } from './machines/machine.ts';
 import type { QmpEvent } from './qmp.ts';
 import { QmpClient } from './qmp.ts';
 import type { RequestedShare } from './shares.ts';
-import { shareTarget, startShares } from './shares.ts';
+import { startShares } from './shares.ts';
 import { copySparsely } from './sparse-copy.ts';
-import { vsockDevice } from './vsock.ts';
+import { variablesTarget, vmSandbox } from './vm-sandbox.ts';
 
 /** A virtual machine to start. Paths are the host's; what the machine sees of the host is made from them. */
-export interface VmRequest {
+export interface VmRequest extends VariablesRequest {
   readonly machine: Machine;
   readonly accelerator: Accelerator;
   readonly cpus: number;
   /** Bytes. */
   readonly memory: number;
   readonly maximumMemory?: number;
-  readonly firmware?: VmFirmware;
   /** Loaded by QEMU. `unified`: a PE image that firmware starts, with a command line of its own. */
   readonly kernel?: { readonly path: HostPath; readonly initrd?: HostPath; readonly unified: boolean };
   /** Words that are added to the kernel command line. */
@@ -122,12 +122,14 @@ const quitSeconds = 3;
  * @throws MkimgError `qemu-failed` with QEMU's own words, `credentials-too-large`, `tool-missing`.
  */
 export async function startVm(
-  request: VmRequest,
+  asked: VmRequest,
   host: VmHost,
   onEvent: (event: QmpEvent) => void,
 ): Promise<Vm> {
   await using stack = new Resources();
   const run = stack.use(await machineDirectory(host.scratch));
+  const firmwareState = await writeVariables(asked, host.tools, run.path);
+  const request = { ...asked, ...given({ firmwareState }) };
   const plan = planGuest(request);
   await writeCredentials(run.path, plan);
   await placeDisks(request, host, { run: run.path, commandLine: kernelCommandLine(request, plan) });
@@ -267,7 +269,7 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     accelerator: request.accelerator,
     cpus: request.cpus,
     memory: request.memory,
-    ...given({ maximumMemory: request.maximumMemory, firmware: request.firmware, kernel }),
+    ...given({ maximumMemory: request.maximumMemory, firmware: firmwareOf(request), kernel }),
     commandLineByControl,
     disks: request.disks.map((disk) => vmDisk(disk, request)),
     console:
@@ -291,6 +293,11 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     endOnRestart: request.endOnRestart,
     extra: request.extraArguments,
   };
+}
+
+function firmwareOf({ firmware, firmwareState }: VmRequest): VmOptions['firmware'] {
+  if (firmware === undefined || firmwareState === undefined) return firmware;
+  return { ...firmware, variables: variablesTarget, keepsVariables: true };
 }
 
 function consoleSockets({ console }: VmRequest): number {
@@ -320,62 +327,4 @@ async function placeDisks(
         break;
     }
   }
-}
-
-/** What QEMU sees: tools, its own directory, the images of this machine, and what the user's arguments name. Pure. */
-export function vmSandbox(request: VmRequest, tools: ToolsRoot, run: HostPath): SandboxSpec {
-  const kernel = request.kernel;
-  const images: Mount[] = [
-    ...request.disks.map((disk): Mount => ({
-      source: disk.path,
-      target: diskTarget(disk),
-      mode: disk.discardWrites || disk.readOnly === true ? 'ro' : 'rw',
-    })),
-    ...(kernel === undefined ? [] : [readOnly(kernel.path, '/images/kernel')]),
-    ...(kernel?.initrd === undefined ? [] : [readOnly(kernel.initrd, '/images/initrd')]),
-  ];
-  const shares = (request.shares ?? [])
-    .filter(({ via }) => via === '9p')
-    .map(({ tag, path }): Mount => ({ source: path, target: shareTarget(tag), mode: 'rw' }));
-  return {
-    tools,
-    mounts: [
-      { source: run, target: runDirectory, mode: 'rw' },
-      ...images,
-      ...shares,
-      ...hostDevices(request).map((path): Mount => ({ source: path, target: path, mode: 'dev' })),
-      ...request.extraMounts,
-    ],
-    network: request.network !== 'none',
-    // Temporary disks go where there is room, not into memory.
-    env: { TMPDIR: runDirectory, ...windowEnvironment(request.display) },
-    // Data that the guest has flushed must be on the disk.
-    suppressSync: false,
-    suppressChown: false,
-    ...(request.workingDirectory === undefined ? {} : { workingDirectory: request.workingDirectory }),
-  };
-}
-
-function hostDevices({ accelerator, network, vsockCid }: VmRequest): HostPath[] {
-  return [
-    ...(accelerator === 'kvm' ? ['/dev/kvm'] : []),
-    ...(typeof network === 'string' ? [] : ['/dev/net/tun']),
-    ...(vsockCid === undefined ? [] : [vsockDevice]),
-  ].map(hostPath);
-}
-
-function readOnly(source: HostPath, target: string): Mount {
-  return { source, target, mode: 'ro' };
-}
-
-const windowVariables = ['DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'XDG_RUNTIME_DIR'] as const;
-
-function windowEnvironment(display: VmDisplay | undefined): Readonly<Record<string, string>> {
-  if (display !== 'window') return {};
-  return Object.fromEntries(
-    windowVariables.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
 }

@@ -20,7 +20,7 @@ it('PCR 9 is what mkimg inspect says', async () => {
   // All parts that there can be, but for files of the machine.
   expect(parts.map(({ role }) => role)).toEqual(expect.arrayContaining(['microcode', 'base', 'modules']));
   expect(parts[0]).toMatchObject({ role: 'microcode', encoding: 'none' });
-  const firmware = await findFirmware(x86_64, await vmTools(), false);
+  const firmware = await findFirmware(x86_64, await vmTools(), { secureBoot: false });
   const { result, facts } = await bootRoot(
     {
       initrd,

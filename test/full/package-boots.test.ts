@@ -62,7 +62,7 @@ async function runGuest(disk: HostPath): Promise<string> {
   const host = { tools, events: silentEvents, scratch: directory.path };
   const request = bareMachine(disk, {
     ...{ cpus: 2, memory: 2 * 2 ** 30, console: 'socket', endOnRestart: false },
-    firmware: await findFirmware(x86_64, tools, false),
+    firmware: await findFirmware(x86_64, tools, { secureBoot: false }),
     disks: [
       {
         id: 'system',

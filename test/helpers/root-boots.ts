@@ -102,7 +102,8 @@ export async function bootRoot(boot: RootBoot, site: BootSite): Promise<Booted> 
       machine: await withFacts(prepared.machine, directory, boot.ask),
       channel: 'unit',
       timeoutSeconds: bootSeconds,
-      consoleLog: hostPath(join(directory, 'console.log')),
+      timeScale: 2,
+      results: directory,
       signal: new AbortController().signal,
     },
     site.host,
@@ -176,7 +177,7 @@ async function withAdditions(
 /** QEMU makes the disk of the directory as it is read. */
 async function fromPartition({ esp }: GuestPartition, { tools }: VmHost): Promise<Partial<VmRequest>> {
   return {
-    firmware: await findFirmware(x86_64, tools, false),
+    firmware: await findFirmware(x86_64, tools, { secureBoot: false }),
     extraArguments: [
       ...['-drive', 'if=none,id=esp,format=raw,readonly=on,file=fat:/esp'],
       ...['-device', 'virtio-blk-pci,drive=esp,bootindex=1'],

@@ -10,7 +10,8 @@ await runBootTest(
     machine: bareMachine(hostPath(disk), { console: 'socket' }),
     channel: 'console',
     timeoutSeconds: 300,
-    consoleLog: hostPath(`${scratch}/console.log`),
+    timeScale: 1,
+    results: hostPath(scratch),
     signal: new AbortController().signal,
   },
   {

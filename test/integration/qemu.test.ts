@@ -62,7 +62,8 @@ async function boot(text: string, end: BootSectorEnd, watched: Watched = {}): Pr
       machine: bareMachine(await disk(text, end)),
       channel: watched.channel ?? 'console',
       timeoutSeconds: watched.timeoutSeconds ?? 60,
-      consoleLog: hostPath(join(directory.path, 'console.log')),
+      timeScale: 1,
+      results: directory.path,
       signal: watched.signal ?? new AbortController().signal,
     },
     host,
@@ -195,6 +196,7 @@ describe('a machine', () => {
     const program = join(directory.path, 'program');
     transpileInto(program, [
       'src/base',
+      'src/config',
       'src/distro',
       'src/sandbox',
       'src/qemu',

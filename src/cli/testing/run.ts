@@ -5,6 +5,7 @@ import { allOf } from '../../base/concurrency.ts';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import { ConfigurationError, MkimgError } from '../../base/errors.ts';
+import { withNotesOnce } from '../../base/events.ts';
 import { closest } from '../../base/suggestion.ts';
 import type { BootTestDefinition } from '../../config/project.ts';
 import { withTestSettings } from '../../config/tests/apply.ts';
@@ -38,8 +39,13 @@ export async function runTests(
   const prepared = [];
   // Before anything runs: what is missing for the last test is said at once.
   for (const definition of tests) prepared.push(await prepareTest(built, context, definition));
+  const events = withNotesOnce(context.events);
   const limit = pLimit(options.jobs);
-  const reports = await allOf(prepared.map((test) => () => limit(() => runPrepared(test, context, options))));
+  const reports = await allOf(
+    prepared.map(
+      (test) => () => limit(() => runPrepared({ ...test, host: { ...test.host, events } }, context, options)),
+    ),
+  );
   if (options.junit !== undefined) {
     await writeFile(
       options.junit,

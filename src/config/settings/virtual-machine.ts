@@ -133,11 +133,12 @@ export const FirmwareVariables = optionalSetting({
   codec: pathOr({ custom: 'custom', microsoft: 'microsoft', 'microsoft-mok': 'microsoft-mok' }),
   fallback: unset,
   scope: 'main',
-  effect: 'later',
   flags: { oldLongs: ['qemu-firmware-variables'] },
   oldNames: ['QemuFirmwareVariables'],
   summary: 'Variables that the firmware begins with',
-  doc: `\`microsoft\` trusts the keys of Microsoft, \`custom\` SecureBootCertificate=, \`microsoft-mok\` both; or a file of variables.`,
+  doc: `\`microsoft\` trusts the keys of Microsoft, \`custom\` SecureBootCertificate=, \`microsoft-mok\` those of Microsoft, and makes
+shim trust the certificate; or a file of variables, which is not changed itself. Secure Boot needs Firmware=uefi-secure-boot; without
+keys it is in setup mode, and lets everything boot. What firmware and TPM remember is lost with the machine.`,
 });
 
 export const Linux = optionalSetting({

@@ -154,7 +154,8 @@ const runDirectory = '/run/mkimg-report';
  * small: some machines have no more room for it than a kernel command line has.
  */
 export function loaderScript(token: string, directory = runDirectory): string {
-  return `echo ${token} hello
+  // Whoever wrote to the port before may not have ended his line.
+  return `echo;echo ${token} hello
 while IFS= read -r l && [ "$l" != . ]; do printf '%s\\n' "$l"; done >${directory}/agent
 . ${directory}/agent
 `;

@@ -62,6 +62,8 @@ export interface BootState {
   readonly sawMarker: boolean;
   /** What the guest was asked to do last. */
   readonly asked: 'power-off' | 'restart' | undefined;
+  /** It was asked to restart, the machine has been reset, and the agent has not begun again. */
+  readonly isRestarting: boolean;
   /** Failed units are no failure. */
   readonly acceptsFailedUnits: boolean;
   readonly verdict: Verdict | undefined;
@@ -76,6 +78,7 @@ export function initialBootState(
     channel,
     accelerator,
     asked: undefined,
+    isRestarting: false,
     acceptsFailedUnits,
     phase: 'booting',
     report: emptyReport,
@@ -100,8 +103,7 @@ export function advance(state: BootState, event: GuestEvent): BootState {
     case 'asked':
       return takeAsked(state, event.to);
     case 'reset':
-      if (state.asked !== 'restart') return restarted(state);
-      return initialBootState(state.channel, state.accelerator, state.acceptsFailedUnits);
+      return takeReset(state);
     case 'stopped':
       return takeStop(state, event.status);
     case 'exited':
@@ -137,12 +139,19 @@ function takeRecord(state: BootState, record: GuestRecord): BootState {
   if (state.phase === 'reported') return state;
   switch (record.event) {
     case 'hello':
-      return { ...state, phase: 'answering' };
+      return { ...state, phase: 'answering', isRestarting: false };
     case 'done':
       return takeReport({ ...state, phase: 'reported' });
     default:
       return { ...state, report: addToReport(state.report, record) };
   }
+}
+
+/** SeaBIOS resets the machine once more when it finds that it has run already, so resets come in pairs. */
+function takeReset(state: BootState): BootState {
+  const { channel, accelerator, acceptsFailedUnits, asked, isRestarting } = state;
+  if (asked !== 'restart' && !isRestarting) return restarted(state);
+  return { ...initialBootState(channel, accelerator, acceptsFailedUnits), isRestarting: true };
 }
 
 function restarted(state: BootState): BootState {

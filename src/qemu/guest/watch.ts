@@ -137,11 +137,13 @@ export class GuestWatch {
   }
 
   private watchPrompt(): void {
-    clearTimeout(this.promptTimer);
-    this.promptTimer = setTimeout(() => {
-      const line = this.lines.unfinished();
-      if (line !== '') this.take({ type: 'console', line });
-    }, promptMilliseconds);
+    this.promptTimer ??= setTimeout(() => this.takePrompt(), promptMilliseconds);
+    this.promptTimer.refresh();
+  }
+
+  private takePrompt(): void {
+    const line = this.lines.unfinished();
+    if (line !== '') this.take({ type: 'console', line });
   }
 
   /** QEMU does not say why it stopped unless it is asked. */

@@ -4,6 +4,8 @@ import type { ArchitectureName } from '../../distro/architectures/index.ts';
 export interface FirmwareFiles {
   readonly code: string;
   readonly variables: string;
+  /** Another template, which trusts the keys of Microsoft. */
+  readonly microsoft?: string;
 }
 
 /** How credentials and other strings reach a guest of this machine. */

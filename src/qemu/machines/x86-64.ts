@@ -30,7 +30,11 @@ export const x86_64: Machine = {
       { code: '/usr/share/edk2/ovmf/OVMF_CODE.fd', variables: '/usr/share/edk2/ovmf/OVMF_VARS.fd' },
     ],
     secureBoot: [
-      { code: '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' },
+      {
+        code: '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd',
+        variables: '/usr/share/OVMF/OVMF_VARS_4M.fd',
+        microsoft: '/usr/share/OVMF/OVMF_VARS_4M.ms.fd',
+      },
       {
         code: '/usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd',
         variables: '/usr/share/edk2/x64/OVMF_VARS.4m.fd',
@@ -38,8 +42,13 @@ export const x86_64: Machine = {
       {
         code: '/usr/share/qemu/ovmf-x86_64-smm-code.bin',
         variables: '/usr/share/qemu/ovmf-x86_64-smm-vars.bin',
+        microsoft: '/usr/share/qemu/ovmf-x86_64-smm-ms-vars.bin',
       },
-      { code: '/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd', variables: '/usr/share/edk2/ovmf/OVMF_VARS.fd' },
+      {
+        code: '/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd',
+        variables: '/usr/share/edk2/ovmf/OVMF_VARS.fd',
+        microsoft: '/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd',
+      },
     ],
     // Variables may only be written from system management mode, else the guest could switch Secure Boot off. With S3
     // sleep the firmware would have to keep its state in guest memory.

@@ -78,7 +78,10 @@ async function reported({ guest: { watch } }: TestSession): Promise<StepOutcome>
 }
 
 /** Runs a script in the guest. Waits for the agent, which may not have begun yet. */
-export async function runInGuest({ guest: { watch } }: TestSession, script: GuestScript): Promise<ScriptEnd> {
+export async function runInGuest(
+  { guest: { watch } }: Pick<TestSession, 'guest'>,
+  script: GuestScript,
+): Promise<ScriptEnd> {
   const channel = await watch.until(() => (watch.state.phase === 'booting' ? undefined : watch.channel));
   return channel.run(script);
 }
@@ -152,7 +155,9 @@ async function judgePort(
   const way = await forwardPort(session.guest.vm.qmp, port);
   const asks = hasExpectation(expected);
   const said = { last: '' };
-  session.noteProgress(() => [`port ${port} sent:`, ...firstLines(said.last)]);
+  session.noteProgress(() =>
+    said.last === '' ? [`nothing came from port ${port}`] : [`port ${port} sent:`, ...firstLines(said.last)],
+  );
   await waitForPort(way, {
     send,
     isEnough: asks ? (text) => judgeText('what the port sent', text, expected).ok : undefined,

@@ -19,7 +19,7 @@ import { copySparsely } from '../sparse-copy.ts';
 import type { VmHost } from '../vm.ts';
 import { DiskCopies } from './disk-copies.ts';
 import { saveEvidence } from './evidence.ts';
-import type { TestInputs } from './machines.ts';
+import type { TestInputs, TestMachinesRequest } from './machines.ts';
 import { channelOf, describeTestMachine } from './machines.ts';
 import { impossibleSteps } from './possible.ts';
 import type { StepResult } from './run-steps.ts';
@@ -119,9 +119,8 @@ async function runOnce(
   await using scratch = await temporaryDirectory(host.scratch, 'mkimg-test-');
   await using drives = await prepareDrives(inputs.config.Drives, host.scratch, inputs.extraArguments);
   const steps = withEnd(definition.steps);
-  const isLong = steps.filter(({ action }) => action.kind === 'boot').length > 1;
-  const copies = isLong || test.keepsDisks ? new DiskCopies(scratch.path) : undefined;
-  const machines = { ...test, steps, drives: drives.disks, accelerator, host, copies };
+  const kept = keptBetween(steps, test, scratch.path);
+  const machines = { ...test, ...kept, steps, drives: drives.disks, accelerator, host };
   await using log = openConsoleLog(hostPath(join(results, 'console.log')));
   await using session = new TestSession(
     { describe: (action) => describeTestMachine(machines, action), log, results },
@@ -131,7 +130,7 @@ async function runOnce(
   const done = await runSteps(session, { steps, timeoutSeconds, timeScale, signal });
   if (done.failure !== undefined) await saveEvidence(session, done.failure.reason, timeScale);
   await session.stop();
-  if (test.keepsDisks) await keep([...(copies?.all() ?? []), ...drives.disks], results);
+  if (test.keepsDisks) await keep([...(kept.copies?.all() ?? []), ...drives.disks], results);
   const imageSize = await imageSizeOf(inputs.source);
   return {
     name: definition.name,
@@ -149,6 +148,19 @@ async function runOnce(
     consoleTail: session.consoleTail,
     commandLine: session.commandLine,
     results,
+  };
+}
+
+/** What one machine of a test leaves to the next. */
+function keptBetween(
+  steps: readonly TestStep[],
+  { keepsDisks }: Pick<DefinedTest, 'keepsDisks'>,
+  scratch: HostPath,
+): Pick<TestMachinesRequest, 'copies' | 'memory'> {
+  const isLong = steps.filter(({ action }) => action.kind === 'boot').length > 1;
+  return {
+    copies: isLong || keepsDisks ? new DiskCopies(scratch) : undefined,
+    memory: isLong ? scratch : undefined,
   };
 }
 

@@ -6,6 +6,9 @@ import type { FailureReason } from '../guest/verdict.ts';
 import { runInGuest } from './actions.ts';
 import type { TestSession } from './session.ts';
 
+/** A guest that failed, and where its results go. */
+export type FailedGuest = Pick<TestSession, 'guest' | 'isRunning' | 'result' | 'screenshot'>;
+
 /** Seconds for a guest that is well to hand over its journal, at a time scale of 1. */
 const journalSeconds = 20;
 /** What still comes after a fatal line, such as the trace of a panic, is worth having. */
@@ -34,7 +37,7 @@ systemctl status --failed --no-pager --full -n 50`,
  * its journal. What cannot be had is left out: the guest may be gone, or answer no more.
  */
 export async function saveEvidence(
-  session: TestSession,
+  session: FailedGuest,
   reason: FailureReason,
   timeScale: number,
 ): Promise<void> {
@@ -62,7 +65,7 @@ export async function saveEvidence(
 }
 
 /** Asks all questions until the limit comes. */
-async function ask(session: TestSession, limit: Promise<undefined>): Promise<void> {
+async function ask(session: FailedGuest, limit: Promise<undefined>): Promise<void> {
   const { watch } = session.guest;
   for (const [file, text] of questions) {
     const answer = await Promise.race([

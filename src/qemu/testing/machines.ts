@@ -1,3 +1,7 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostPath } from '../../base/brand.ts';
+import { hostPath } from '../../base/brand.ts';
 import type { BootTestDefinition } from '../../config/tests/definition.ts';
 import { hasUefi } from '../../distro/architectures/index.ts';
 import { debianReleaseFacts } from '../../distro/tables/debian.ts';
@@ -42,8 +46,10 @@ export interface TestMachinesRequest {
   readonly drives: readonly RequestedDisk[];
   readonly accelerator: Accelerator;
   readonly host: VmHost;
-  /** Copies of the images' disks, for tests with more than one machine; otherwise writes are thrown away. */
+  /** Copies of the images' disks, for tests with more than one machine; otherwise what is written is thrown away. */
   readonly copies: DiskCopies | undefined;
+  /** Where TPM and firmware remember things from one machine to the next, likewise. */
+  readonly memory: HostPath | undefined;
 }
 
 /** Puts together the machine that a Boot= step asks for, with all disks as earlier machines left them. */
@@ -62,20 +68,27 @@ export async function describeTestMachine(
     drives: request.drives.map((disk) => plugged(disk, action, steps)),
     ephemeral: true,
     console: 'socket',
-    display: needsScreen(steps) ? 'hidden' : 'none',
+    display: needsScreen(steps) ? 'hidden' : 'spare',
     unattended: true,
   });
   return {
     machine: {
       ...machine,
-      disks: await keptDisks(machine, copies),
+      disks: await keptDisks(machine, action, copies),
+      ...(request.memory === undefined ? {} : await rememberedState(request.memory)),
       endOnRestart: !steps.some((step) => step.action.kind === 'power' && step.action.change === 'reboot'),
     },
     channel: await channelOf(own),
   };
 }
 
-/** Machines of other tests have no screen, because guests take time to set it up. */
+async function rememberedState(directory: HostPath): Promise<Pick<VmRequest, 'firmwareState' | 'tpmState'>> {
+  const tpmState = hostPath(join(directory, 'tpm'));
+  await mkdir(tpmState, { recursive: true, mode: 0o700 });
+  return { tpmState, firmwareState: hostPath(join(directory, 'variables')) };
+}
+
+/** In other tests the screen is there for what goes wrong before there is a kernel. */
 function needsScreen(steps: TestMachinesRequest['steps']): boolean {
   return steps.some(({ action }) => action.kind === 'screenshot' || action.kind === 'keys');
 }
@@ -101,12 +114,16 @@ function plugged(
   };
 }
 
-/** The image's own disk comes first; disks of images that ran before follow. */
+/**
+ * The image's own disk comes first; disks of images that ran before follow. A system that was installed on another disk is
+ * alone: an image that it is a copy of has the same identifiers.
+ */
 async function keptDisks(
   machine: VmRequest,
+  action: BootAction,
   copies: DiskCopies | undefined,
 ): Promise<readonly RequestedDisk[]> {
-  if (copies === undefined) return machine.disks;
+  if (copies === undefined || action.drive !== undefined) return machine.disks;
   const disks: RequestedDisk[] = [];
   for (const disk of machine.disks) disks.push(disk.discardWrites ? await copies.of(disk) : disk);
   const others = copies

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MkimgError } from '../../base/errors.ts';
@@ -67,6 +66,7 @@ export async function waitForPort(port: GuestPort, wish: PortWish): Promise<void
 async function tryPort(port: GuestPort, wish: PortWish): Promise<boolean> {
   const socket = connect({ host: loopback, port: port.host });
   const state = { received: '', hasEnded: false };
+  const closed = once(socket, 'close').catch(() => undefined);
   socket.setEncoding('utf8');
   socket.on('data', (text: string) => {
     state.received = (state.received + text).slice(0, receiveLimit);
@@ -77,7 +77,7 @@ async function tryPort(port: GuestPort, wish: PortWish): Promise<boolean> {
     if (wish.send !== undefined) socket.write(wish.send);
   });
   try {
-    return await watchSocket(socket, { port, wish, state });
+    return await watchSocket({ port, wish, state, closed });
   } finally {
     wish.onReceived(state.received);
     socket.destroy();
@@ -88,14 +88,15 @@ interface Watched {
   readonly port: GuestPort;
   readonly wish: PortWish;
   readonly state: { received: string; hasEnded: boolean };
+  readonly closed: Promise<unknown>;
 }
 
-async function watchSocket(socket: Socket, { port, wish, state }: Watched): Promise<boolean> {
+async function watchSocket({ port, wish, state, closed }: Watched): Promise<boolean> {
   while (!wish.signal.aborted) {
     if (wish.isEnough?.(state.received) === true) return true;
     if (wish.isEnough === undefined && !state.hasEnded && (await isEstablished(port))) return true;
     if (state.hasEnded) return false;
-    await Promise.race([sleep(pauseMilliseconds), once(socket, 'close').catch(() => undefined)]);
+    await Promise.race([sleep(pauseMilliseconds), closed]);
   }
   return false;
 }

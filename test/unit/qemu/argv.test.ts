@@ -106,14 +106,14 @@ describe('qemuArgv', () => {
   });
 
   it('opens a window only where one is asked for, and has a screen without one', () => {
-    const argvs = (['none', 'hidden', 'window'] as const).map((display) =>
+    const argvs = (['none', 'spare', 'hidden', 'window'] as const).map((display) =>
       qemuArgv(x86_64, { ...bare, display }),
     );
-    expect(argvs.map((argv) => valuesOf(argv, '-display'))).toEqual([['none'], ['none'], ['gtk']]);
+    expect(argvs.map((argv) => valuesOf(argv, '-display'))).toEqual([
+      ...[['none'], ['none'], ['none'], ['gtk']],
+    ]);
     expect(argvs.map((argv) => valuesOf(argv, '-device').includes('virtio-vga'))).toEqual([
-      false,
-      true,
-      true,
+      ...[false, true, true, true],
     ]);
   });
 
@@ -145,6 +145,17 @@ describe('qemuArgv', () => {
       'local,path=/shares/a,,b,id=share0,mount_tag=mkimg0,security_model=none,multidevs=remap',
     ]);
     expect(argv).not.toContain('-object');
+  });
+
+  it('lets firmware change variables only where they are kept', () => {
+    const firmware = { code: '/c', variables: '/v', secureBoot: false };
+    const drives = [false, true].map((keepsVariables) =>
+      valuesOf(qemuArgv(x86_64, { ...bare, firmware: { ...firmware, keepsVariables } }), '-drive').at(-1),
+    );
+    expect(drives).toEqual([
+      'if=pflash,unit=1,format=raw,snapshot=on,file=/v',
+      'if=pflash,unit=1,format=raw,file=/v',
+    ]);
   });
 
   it('locks the variables of firmware with Secure Boot', () => {

@@ -179,8 +179,9 @@ describe('the kernel command line', () => {
   });
 
   it('writes to the screen as well where there is one, and takes a window for the first console', async () => {
-    const consoles = async (display: 'hidden' | 'window'): Promise<readonly string[]> =>
+    const consoles = async (display: 'spare' | 'hidden' | 'window'): Promise<readonly string[]> =>
       commandLine(await inputs({ display })).filter((word) => word.startsWith('console='));
+    expect(await consoles('spare')).toEqual(['console=ttyS0']);
     expect(await consoles('hidden')).toEqual(['console=tty0', 'console=ttyS0']);
     expect(await consoles('window')).toEqual(['console=ttyS0', 'console=tty0']);
   });

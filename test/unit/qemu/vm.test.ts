@@ -9,7 +9,8 @@ import { withAgent } from '../../../src/qemu/guest/guest.ts';
 import { machineFor } from '../../../src/qemu/machines/index.ts';
 import { x86_64 } from '../../../src/qemu/machines/x86-64.ts';
 import type { VmRequest } from '../../../src/qemu/vm.ts';
-import { planGuest, vmOptions, vmSandbox } from '../../../src/qemu/vm.ts';
+import { planGuest, vmOptions } from '../../../src/qemu/vm.ts';
+import { vmSandbox } from '../../../src/qemu/vm-sandbox.ts';
 
 const request: VmRequest = {
   machine: x86_64,
@@ -130,6 +131,20 @@ describe('vmSandbox', () => {
       suppressSync: false,
       suppressChown: false,
     });
+  });
+
+  it('shows the variables of firmware where they have a file of their own', () => {
+    const firmware = { code: '/c', variables: '/v', secureBoot: false };
+    const kept = { ...request, firmware, firmwareState: hostPath('/var/tmp/variables') };
+    const mount = { source: '/var/tmp/variables', target: '/firmware/variables', mode: 'rw' };
+    expect(vmSandbox(kept, tools, run).mounts).toContainEqual(mount);
+    const plan = { smbios: [], fwCfg: [], commandLine: [] };
+    expect(vmOptions(kept, plan, { shares: [] }).firmware).toEqual({
+      ...{ code: '/c', variables: '/firmware/variables', secureBoot: false, keepsVariables: true },
+    });
+    // A machine that starts a kernel without firmware has none.
+    const bare = { ...request, firmwareState: hostPath('/var/tmp/variables') };
+    expect(vmSandbox(bare, tools, run).mounts).not.toContainEqual(mount);
   });
 
   it('opens /dev/kvm only where it is used', () => {

@@ -131,7 +131,7 @@ async function runAgent(functions: string, input = ''): Promise<string[]> {
   })
     .split('\n')
     .slice(0, -1)
-    .filter((line) => !/ memory /.test(line))
+    .filter((line) => line !== '' && !/ memory /.test(line))
     .map((line) => line.slice(token.length + 1));
 }
 
@@ -167,6 +167,13 @@ describe('the agent', () => {
       'log no newline',
       'done',
     ]);
+  });
+
+  it('begins a line of its own, whatever was written to the port before', async () => {
+    await using directory = await temporaryDirectory('/tmp', 'mkimg-agent-');
+    const script = `printf 'no end'; ${loaderScript(token, directory.path)}`;
+    const said = execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8', input: '.\n' });
+    expect(said).toBe(`no end\n${token} hello\n`);
   });
 
   it('powers off and restarts when asked', async () => {

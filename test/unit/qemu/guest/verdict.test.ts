@@ -203,9 +203,15 @@ describe('a guest that is asked to restart', () => {
   const restarted = [...report, askedRestart, { type: 'reset' } as const];
 
   it('boots anew, with a report of its own', () => {
-    expect(play(restarted)).toEqual(play([]));
+    expect(play(restarted)).toEqual({ ...play([]), isRestarting: true });
     expect(outcome(play([...restarted, hello, failedUnit, done]))).toBe('units-failed');
     expect(outcome(play([...restarted, ...report, askedOff, powerOff]))).toBe('passed');
+  });
+
+  it('may be reset again by its firmware until it answers', () => {
+    const twice = [...restarted, { type: 'reset' } as const];
+    expect(outcome(play([...twice, ...report, askedOff, powerOff]))).toBe('passed');
+    expect(outcome(play([...twice, hello, { type: 'reset' }]))).toBe('guest-restarted');
   });
 
   it('may do so once', () => {
