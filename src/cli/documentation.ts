@@ -2,6 +2,7 @@ import { ConfigurationError } from '../base/errors.ts';
 import { closest } from '../base/suggestion.ts';
 import { settingReference } from '../config/reference.ts';
 import { settingRows } from '../config/settings/table.ts';
+import { testSettingNames, testSettingReference } from '../config/tests/reference.ts';
 import { readManual } from './documentation/manual.ts';
 import { parseMarkdown } from './documentation/markdown.ts';
 import { plainText } from './documentation/plain-text.ts';
@@ -19,12 +20,18 @@ export function documentationVerb(verbs: () => readonly Verb[]): Verb {
   return {
     name: 'documentation',
     summary: 'Show the manual, or what it says of a setting or a verb',
-    doc: `Prints the manual page as text; with the name of a setting (\`Packages\`, \`Packages=\` or \`--package\`) or a verb, what it
-says of that alone. It is made from the same table that configuration is read by, so that it is about this very version.`,
+    doc: `Prints the manual page as text; with the name of a setting (\`Packages\`, \`Packages=\` or \`--package\`), of one of tests
+(\`WaitForUnit\`) or of a verb, what it says of that alone. It is made from the same table that configuration is read by, so that it is about this very version.`,
     answers: true,
     words: {
       usage: '[SETTING|VERB]',
-      choices: () => [...verbs().map(({ name }) => name), ...settingRows.map(({ name }) => name)],
+      choices: () => [
+        ...new Set([
+          ...verbs().map(({ name }) => name),
+          ...settingRows.map(({ name }) => name),
+          ...testSettingNames,
+        ]),
+      ],
     },
     options: [
       { name: 'doc-format', takesValue: true, summary: 'text (as it is by default), markdown or man' },
@@ -68,10 +75,15 @@ function partAbout(name: string, verbs: readonly Verb[]): string {
   const verb = verbs.find((known) => known.name === name || known.aliases?.includes(name) === true);
   if (verb !== undefined) return verbReference(verb);
   const row = settingNamed(name);
-  if (row !== undefined) return settingReference(row);
+  const parts = [
+    row === undefined ? undefined : settingReference(row),
+    testSettingReference(name.replace(/=$/, '')),
+  ].filter((part) => part !== undefined);
+  if (parts.length > 0) return parts.join('\n');
   const near = closest(bareName(name), [
     ...verbs.flatMap((known) => [known.name, ...(known.aliases ?? [])]),
     ...settingRows.map((known) => known.name),
+    ...testSettingNames,
   ]);
   throw usage(
     `there is neither a setting nor a verb '${name}'`,

@@ -26,6 +26,7 @@ import type { Verb, VerbContext } from './verb.ts';
 const screenshotOption = {
   name: 'screenshot',
   takesValue: true,
+  isFile: true,
   summary: "Keep a picture of the machine's screen in this file (PNG)",
 } as const;
 

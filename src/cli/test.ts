@@ -32,7 +32,12 @@ console. What tells why is kept in \`test-results/\` of the output directory.`,
       { name: 'list', takesValue: false, summary: 'Show which tests there are, and run none' },
       { name: 'timeout', takesValue: true, summary: 'Seconds until a test counts as failed' },
       { name: 'jobs', takesValue: true, summary: 'How many tests run side by side; 1 when it is not given' },
-      { name: 'junit', takesValue: true, summary: 'Write a report in the form of JUnit to this file' },
+      {
+        name: 'junit',
+        takesValue: true,
+        isFile: true,
+        summary: 'Write a report in the form of JUnit to this file',
+      },
       { name: 'keep', takesValue: false, summary: 'Keep the disks of the machines with the results' },
     ],
     run: async (context) => {

@@ -44,6 +44,8 @@ export interface VerbOption {
   readonly name: string;
   readonly short?: string;
   readonly takesValue: boolean;
+  /** The value is the name of a file. */
+  readonly isFile?: boolean;
   readonly summary: string;
 }
 

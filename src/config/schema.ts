@@ -1,6 +1,7 @@
 import type { Json } from '../base/canonical.ts';
 import type { SettingName, SettingRow } from './settings/table.ts';
 import { settingRows } from './settings/table.ts';
+import { stepSettings, testSettings } from './tests/settings.ts';
 
 /**
  * JSON Schema (draft 2020-12) of the resolved configuration, as `mkimg summary --json` shows it with and without
@@ -25,7 +26,7 @@ export function configurationSchema(): Json {
     },
     required: ['Images', 'Tools'],
     additionalProperties: false,
-    $defs: { image: imageSchema() },
+    $defs: { image: imageSchema(), test: testSchema() },
   };
 }
 
@@ -49,6 +50,56 @@ function imageSchema(): Json {
       },
     },
     required: ['Image', ...names, 'Files'],
+    additionalProperties: false,
+  };
+}
+
+/** What the schema needs of a setting of any type. */
+interface DescribedSetting {
+  readonly codec: { readonly schema: Json };
+  readonly action?: true;
+  readonly summary: string;
+}
+
+/** What a file of mkimg.tests/ can say, section by section; nothing of the summary refers to it. */
+function testSchema(): Json {
+  const runtime = settingRows.filter(({ section }) => section === 'Runtime');
+  return {
+    description: 'A boot test: a file of mkimg.tests/, with its sections as members.',
+    type: 'object',
+    properties: {
+      Test: sectionSchema(testSettings),
+      Runtime: {
+        type: 'object',
+        properties: Object.fromEntries(runtime.map((row) => [row.name, settingSchema(row)])),
+        additionalProperties: false,
+      },
+      Step: { type: 'array', items: stepSchema() },
+    },
+    additionalProperties: false,
+  };
+}
+
+/** Each step does exactly one thing. */
+function stepSchema(): Json {
+  const actions = Object.entries<DescribedSetting>(stepSettings).filter(([, { action }]) => action === true);
+  return {
+    ...sectionSchema(stepSettings),
+    oneOf: actions.map(([name]) => ({ properties: { [name]: {} }, required: [name] })),
+  };
+}
+
+function sectionSchema(settings: Readonly<Record<string, DescribedSetting>>): {
+  readonly [name: string]: Json;
+} {
+  return {
+    type: 'object',
+    properties: Object.fromEntries(
+      Object.entries(settings).map(([name, { codec, summary }]) => [
+        name,
+        { description: `${summary}.`, allOf: [codec.schema] },
+      ]),
+    ),
     additionalProperties: false,
   };
 }

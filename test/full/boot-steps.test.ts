@@ -1,4 +1,5 @@
 /** Boot tests of Linux guests: each kind of step, each way to fail with what is kept of it, and a guest that means ill. */
+import { spawnSync } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { inflateSync } from 'node:zlib';
@@ -7,8 +8,11 @@ import type { TemporaryDirectory } from '../../src/base/temporary.ts';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
 import type { DefinedTestReport } from '../../src/qemu/testing/defined-test.ts';
 import { mkimg } from '../helpers/cli.ts';
+import { isRoot, ordinaryUserPrefix } from '../helpers/ordinary-user.ts';
+import { vmTools } from '../helpers/tools.ts';
 
-const guest = resolve(import.meta.dirname, '../guests/steps');
+const repository = resolve(import.meta.dirname, '../..');
+const guest = join(repository, 'test/guests/steps');
 
 let output: TemporaryDirectory;
 
@@ -74,7 +78,7 @@ function coloursOf(png: Buffer): number {
 }
 
 describe('tests that fail', () => {
-  const failing = ['broken-unit', 'early-off', 'hang', 'no-network', 'no-root', 'panic'];
+  const failing = ['broken-unit', 'early-off', 'hang', 'no-initrd', 'no-network', 'no-root', 'panic'];
   let reports: ReadonlyMap<string, DefinedTestReport>;
   beforeAll(async () => {
     const { tests } = await run(failing, '--junit', join(output.path, 'junit.xml'));
@@ -85,6 +89,7 @@ describe('tests that fail', () => {
     ['broken-unit', 'units-failed', /^failed unit: broken\.service$/],
     ['early-off', 'early-power-off', /switched itself off before/],
     ['hang', 'timeout', /did not settle within \d+ seconds/],
+    ['no-initrd', 'kernel-panic', /Unable to mount root fs/],
     ['no-network', 'timeout', /^Port=8080 was not done within the \d+ seconds$/],
     ['no-root', 'timeout', /did not finish within \d+ seconds/],
     ['panic', 'kernel-panic', /sysrq triggered crash/],
@@ -129,9 +134,39 @@ describe('tests that fail', () => {
 
   it('is told in the form of JUnit', async () => {
     const junit = await readFile(join(output.path, 'junit.xml'), 'utf8');
-    expect(junit).toMatch(/tests="6" failures="6" errors="0" skipped="0"/);
+    expect(junit).toMatch(/tests="7" failures="7" errors="0" skipped="0"/);
     expect(junit).toMatch(/<failure[^>]*type="kernel-panic"/);
   });
+});
+
+it.skipIf(!isRoot)('an ordinary user tests what root has built (needs root to become one)', async () => {
+  await using scratch = await temporaryDirectory('/var/tmp', 'mkimg-steps-user-');
+  const tools = await vmTools();
+  const binds = {
+    mkimg: repository,
+    output: output.path,
+    ...(tools.kind === 'tree' ? { tools: tools.path } : {}),
+  };
+  const prefix = await ordinaryUserPrefix({ scratch: scratch.path, hasSubordinateIds: false, binds });
+  const home = join(scratch.path, 'home');
+  spawnSync('chown', ['--recursive', '--reference', home, output.path]);
+  const argv = [
+    ...['-C', join(scratch.path, 'mkimg/test/guests/steps')],
+    ...['--output-directory', join(scratch.path, 'output')],
+    ...(tools.kind === 'tree' ? ['--tools-tree', join(scratch.path, 'tools')] : []),
+    ...['--json', 'test', '--jobs=2', 'no-initrd', 'short'],
+  ];
+  const program = join(scratch.path, 'mkimg/dist/cli/main.js');
+  const { code, stdout, stderr } = await mkimg(argv, { prefix, program });
+  expect(code, stderr).toBe(1);
+  const { tests } = JSON.parse(stdout) as Answer;
+  expect(
+    tests.map(({ name, passed }) => [name, passed]),
+    stdout,
+  ).toEqual([
+    ['no-initrd', false],
+    ['short', true],
+  ]);
 });
 
 it('a guest that floods its channel and its console with all that a terminal could take amiss harms nobody', async () => {

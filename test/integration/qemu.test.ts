@@ -198,6 +198,8 @@ describe('a machine', () => {
       'src/base',
       'src/config',
       'src/distro',
+      'src/formats',
+      'src/plan',
       'src/sandbox',
       'src/qemu',
       'test/helpers/bare-machine.ts',

@@ -39,13 +39,13 @@ export function completionModel(verbs: readonly Verb[], flags: readonly FlagRow[
     verbs: verbs.map((verb) => ({
       names: [verb.name, ...(verb.aliases ?? [])],
       summary: verb.summary,
-      flags: verb.options.map(({ name, short, takesValue, summary }) => ({
+      flags: verb.options.map(({ name, short, takesValue, isFile, summary }) => ({
         ...{
           names: [...(short === undefined ? [] : [`-${short}`]), `--${name}`],
           summary,
           value: takesValue ? 'required' : 'none',
         },
-        offer: { kind: 'any' },
+        offer: { kind: isFile === true ? 'file' : 'any' },
       })),
       words: wordsOf(verb),
     })),

@@ -1,4 +1,4 @@
-import { stepConditions, stepSettings, testSettings } from './settings.ts';
+import { stepConditions, stepSettings, testSections, testSettings } from './settings.ts';
 
 /** What the reference needs of a setting of any type. */
 interface DescribedSetting {
@@ -22,6 +22,21 @@ export function testSettingsReference(): string {
     '### [Step]: what belongs to it\n',
     ...conditions.map(entry),
   ].join('\n');
+}
+
+/** Names of all settings of test files. */
+export const testSettingNames: readonly string[] = [
+  ...new Set([...Object.keys(testSettings), ...Object.keys(stepSettings)]),
+];
+
+/** What the reference says of the settings of test files that have this name; undefined when there is none. */
+export function testSettingReference(name: string): string | undefined {
+  const sections = Object.entries<Readonly<Record<string, DescribedSetting>>>(testSections);
+  const found = sections.flatMap(([section, settings]) => {
+    const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
+    return setting === undefined ? [] : [`In tests, [${section}]:\n\n${entry([name, setting])}`];
+  });
+  return found.length === 0 ? undefined : found.join('\n');
 }
 
 function entry([name, { codec, summary, doc }]: readonly [string, DescribedSetting]): string {

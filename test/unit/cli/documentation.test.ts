@@ -139,6 +139,11 @@ describe('mkimg documentation', () => {
     expect(await run(['vm'])).toMatch(/^mkimg qemu\n/);
   });
 
+  it('finds settings of tests, behind one of the configuration that has the same name', async () => {
+    expect(await run(['WaitForUnit='])).toMatch(/^In tests, \[Step\]:\n\nWaitForUnit=\n/);
+    expect(await run(['Timeout'])).toMatch(/\[Test\]:[^]*\[Step\]:/);
+  });
+
   it('knows the manual in each of its forms', async () => {
     expect(await run([])).toMatch(/^NAME\n====\n/);
     expect(await run([], 'markdown')).toMatch(/^# NAME\n/);

@@ -10,6 +10,7 @@ import { tracedWhole } from '../../../src/config/traced-text.ts';
 import { memoryFiles, memoryProject } from '../../helpers/memory-files.ts';
 
 const ajv = new Ajv2020({ strict: true, strictTuples: false, allowUnionTypes: true, allErrors: true });
+ajv.addFormat('regex', true);
 const validate = ajv.compile(configurationSchema() as object);
 
 async function faultsOf(files: Readonly<Record<string, string>>, origin = false): Promise<unknown> {
@@ -18,6 +19,29 @@ async function faultsOf(files: Readonly<Record<string, string>>, origin = false)
   validate(JSON.parse(summaryJson(loaded.value, { origin, revealSecrets: false })));
   return validate.errors ?? [];
 }
+
+describe('the form of boot tests', () => {
+  const schema = configurationSchema() as { $defs: { test: object } };
+  const isTest = ajv.compile(schema.$defs.test);
+
+  it.each<readonly [boolean, object]>([
+    [
+      true,
+      {
+        Test: { Timeout: 60 },
+        Runtime: { RAM: 2 ** 30 },
+        Step: [{ Boot: 'up' }, { Command: 'true', ExitStatus: 1 }],
+      },
+    ],
+    [true, { Step: [{ File: '/etc/os-release', Json: [{ Path: '$.a', Value: 1 }] }] }],
+    [false, { Step: [{ Boot: 'up', Command: 'true' }] }],
+    [false, { Step: [{ Timeout: 3 }] }],
+    [false, { Step: [{ Boot: 'soon' }] }],
+    [false, { Runtime: { Packages: [] } }],
+  ])('%s: %j', (holds, test) => {
+    expect(isTest(test), JSON.stringify(isTest.errors)).toBe(holds);
+  });
+});
 
 describe('the schema of the configuration', () => {
   it('holds for a project in which nothing is set', async () => {
