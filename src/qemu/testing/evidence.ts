@@ -51,6 +51,8 @@ export async function saveEvidence(
     'guest-restarted',
     'qemu-failed',
     'kvm-broken',
+    // Whoever has interrupted a test does not want to wait.
+    'interrupted',
   ].includes(reason);
   if (!mayAnswer || watch.channel === undefined || watch.state.phase === 'booting') return;
   const over = new AbortController();
