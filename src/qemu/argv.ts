@@ -86,6 +86,8 @@ export interface VmOptions {
   readonly tpmSocket?: string;
   /** The machine ends when the guest restarts or its kernel panics, instead of starting anew. */
   readonly endOnRestart: boolean;
+  /** A machine whose kernel panics stays as it is, so that it can be looked at. */
+  readonly pauseOnPanic?: boolean;
   /** Appended as they are. */
   readonly extra: readonly string[];
 }
@@ -103,7 +105,7 @@ export function qemuArgv(machine: Machine, options: VmOptions): string[] {
     consoleArgv(options.console),
     ['-device', machine.devices.random],
     machine.devices.panic === undefined ? [] : ['-device', machine.devices.panic],
-    options.endOnRestart ? ['-action', 'reboot=shutdown,panic=exit-failure'] : [],
+    actionArgv(options),
     firmwareArgv(machine, options.firmware),
     kernelArgv(options.kernel),
     disksArgv(machine, options.disks),
@@ -119,6 +121,12 @@ export function qemuArgv(machine: Machine, options: VmOptions): string[] {
     tpmArgv(machine, options.tpmSocket),
     options.extra,
   ].flat();
+}
+
+function actionArgv({ endOnRestart, pauseOnPanic }: VmOptions): string[] {
+  const panic = pauseOnPanic === true ? ['panic=pause'] : endOnRestart ? ['panic=exit-failure'] : [];
+  const actions = [...(endOnRestart ? ['reboot=shutdown'] : []), ...panic];
+  return actions.length === 0 ? [] : ['-action', actions.join(',')];
 }
 
 /** A value inside one of QEMU's comma-separated options: commas are doubled. */

@@ -73,6 +73,8 @@ export interface VmRequest extends VariablesRequest {
   /** A directory that keeps what the TPM holds; without one that is lost with the machine. */
   readonly tpmState?: HostPath;
   readonly endOnRestart: boolean;
+  /** A machine whose kernel panics stays as it is, so that it can be looked at. */
+  readonly pauseOnPanic?: boolean;
   readonly extraArguments: readonly string[];
   /** What files the extra arguments name. */
   readonly extraMounts: readonly Mount[];
@@ -291,6 +293,7 @@ export function vmOptions(request: VmRequest, plan: CredentialPlan, sockets: Com
     machineOptions: request.machineOptions ?? [],
     ...(sockets.tpmSocket === undefined ? {} : { tpmSocket: sockets.tpmSocket }),
     endOnRestart: request.endOnRestart,
+    ...given({ pauseOnPanic: request.pauseOnPanic }),
     extra: request.extraArguments,
   };
 }

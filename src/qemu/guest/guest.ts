@@ -61,6 +61,7 @@ export function withAgent(machine: VmRequest, channel: GuestChannelKind, token: 
   return {
     ...machine,
     console: 'socket',
+    pauseOnPanic: true,
     ports: channel === 'console' ? [] : [agentPort],
     credentials: [...machine.credentials, ...agentCredentials(channel, token)],
     commandLine: [

@@ -158,6 +158,15 @@ describe('qemuArgv', () => {
     ]);
   });
 
+  it('ends or stays when the guest restarts or panics', () => {
+    const actions = (endOnRestart: boolean, pauseOnPanic: boolean): readonly string[] =>
+      valuesOf(qemuArgv(x86_64, { ...bare, endOnRestart, pauseOnPanic }), '-action');
+    expect(actions(false, false)).toEqual([]);
+    expect(actions(true, false)).toEqual(['reboot=shutdown,panic=exit-failure']);
+    expect(actions(true, true)).toEqual(['reboot=shutdown,panic=pause']);
+    expect(actions(false, true)).toEqual(['panic=pause']);
+  });
+
   it('locks the variables of firmware with Secure Boot', () => {
     const firmware = { code: '/c', variables: '/v', secureBoot: true };
     const argv = qemuArgv(x86_64, { ...bare, firmware });
