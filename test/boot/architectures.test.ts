@@ -48,7 +48,7 @@ describe.concurrent('on another architecture', () => {
       kernel: { path: kernel, initrd, unified: false },
       credentials: [credential],
       ports: ['mkimg.0'],
-      ...(needs ? { firmware: await findFirmware(machine, tools, false) } : {}),
+      ...(needs ? { firmware: await findFirmware(machine, tools, { secureBoot: false }) } : {}),
     };
     const { uname, commandLine = '' } = await bootForeign(architecture, request, directory.path);
     expect(uname).toBe(architectures[kernelArchitecture(architecture)].uname);
