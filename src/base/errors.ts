@@ -52,12 +52,13 @@ export class MkimgError extends Error {
 /** The same error with some of its particulars replaced; `undefined` takes one away. */
 export function amended(
   error: MkimgError,
-  changes: Partial<Pick<MkimgError, keyof MkimgErrorOptions>>,
+  changes: Partial<Pick<MkimgError, keyof MkimgErrorOptions | 'message'>>,
 ): MkimgError {
+  const { message = error.message, ...options } = changes;
   const { hint, class: errorClass, origin, alsoAt, items, tail, reenter, cause } = error;
-  const all = { hint, class: errorClass, origin, alsoAt, items, tail, reenter, cause, ...changes };
+  const all = { hint, class: errorClass, origin, alsoAt, items, tail, reenter, cause, ...options };
   const given = Object.entries(all).filter(([, value]) => value !== undefined);
-  return new MkimgError(error.code, error.message, Object.fromEntries(given));
+  return new MkimgError(error.code, message, Object.fromEntries(given));
 }
 
 /** True for errors that say that a disk is full: programs do so in their own words. */

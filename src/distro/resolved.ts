@@ -25,6 +25,8 @@ export interface ResolvedPackage {
   readonly urls: readonly string[];
   /** Bytes of the package file. */
   readonly size: number;
+  /** Bytes that its files take, as it says itself (Installed-Size); absent where it does not. */
+  readonly installedSize?: number;
   readonly sha256: Sha256;
   /** Essential: yes. */
   readonly essential: boolean;
@@ -81,6 +83,17 @@ export function packagesDigest(packages: readonly ResolvedPackage[]): Sha256 {
   );
 }
 
+/** How many times larger unpacked files are, where a package does not say: what xz makes of most of them. */
+const usualCompression = 4;
+
+/** Bytes that packages take, downloaded and unpacked. */
+export function installationBytes(packages: readonly ResolvedPackage[]): number {
+  return packages.reduce(
+    (sum, { size, installedSize = size * usualCompression }) => sum + size + installedSize,
+    0,
+  );
+}
+
 /** Members in a fixed order, whatever order the object was made in. */
 function ordered(entry: ResolvedPackage): Readonly<Record<string, Json | undefined>> {
   return {
@@ -89,6 +102,7 @@ function ordered(entry: ResolvedPackage): Readonly<Record<string, Json | undefin
     architecture: entry.architecture,
     urls: entry.urls,
     size: entry.size,
+    installedSize: entry.installedSize,
     sha256: entry.sha256,
     essential: entry.essential,
     base: entry.base,
@@ -142,8 +156,8 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
   };
   const { urls, size, essential, base, source, relations } = value;
   if (!isStrings(urls) || urls.length === 0) throw invalid(`${where} has no urls`);
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
-    throw invalid(`${where} has a bad size`);
+  if (!isBytes(size)) throw invalid(`${where} has a bad size`);
+  const { installedSize } = value;
   if (!isObject(source) || typeof source['name'] !== 'string' || typeof source['version'] !== 'string') {
     throw invalid(`${where} has a bad source`);
   }
@@ -153,6 +167,7 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
     architecture: field('architecture'),
     urls,
     size,
+    ...(isBytes(installedSize) ? { installedSize } : {}),
     sha256: sha256Digest(field('sha256')),
     essential: essential === true,
     base: base === true,
@@ -161,6 +176,10 @@ function parsePackage(value: unknown, index: number): ResolvedPackage {
     relations: parseRelationFields(relations),
     ...parseMarks(value),
   };
+}
+
+function isBytes(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function parseMarks(

@@ -21,6 +21,7 @@ export interface AnyTreeStep {
   readonly fresh?: boolean;
   readonly layer?: boolean;
   mayChange?(inputs: unknown): readonly HostInput[];
+  needs?(inputs: unknown): Promise<number | undefined>;
   run(inputs: unknown, root: HostPath, context: BuildContext): Promise<void>;
 }
 
@@ -32,6 +33,7 @@ export interface AnyFileStep {
   readonly contentKeyed?: boolean;
   keyTools?(inputs: unknown): readonly ToolNeed[];
   state?(inputs: unknown, context: StateContext): Promise<string | undefined>;
+  needs?(inputs: unknown): Promise<number | undefined>;
   run(inputs: unknown, target: HostPath, context: BuildContext): Promise<Json | undefined>;
 }
 

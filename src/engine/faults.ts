@@ -28,29 +28,42 @@ export async function explainFault(error: unknown, ...directories: readonly Host
   });
 }
 
-/** The same for what stopped a step; says also what its last result took, as far as the store knows one. */
+/** What a step that ran out of space may need. */
+export interface StepNeeds {
+  /** What it says itself. */
+  readonly stated: () => Promise<number | undefined>;
+  /** Bytes of what it is made from. */
+  readonly made: () => Promise<number>;
+}
+
+/**
+ * The same for what stopped a step; says also how much it needs: what its last result took, as far as the store knows one,
+ * or what can be told of one that was never made.
+ */
 export async function explainStepFault(
   error: unknown,
-  store: Store,
-  step: Pick<Step, 'kind' | 'label'>,
+  { store, step, needs }: { store: Store; step: Pick<Step, 'kind' | 'label'>; needs: StepNeeds },
 ): Promise<unknown> {
   const fault = await explainFault(error, store.layout.root);
   if (!(fault instanceof MkimgError) || fault.code !== 'disk-full') return fault;
+  const needed = await describeNeeds(step, store, needs);
+  return needed === undefined ? fault : amended(fault, { message: `${fault.message}; ${needed}` });
+}
+
+async function describeNeeds(
+  { kind, label }: Pick<Step, 'kind' | 'label'>,
+  store: Store,
+  { stated, made }: StepNeeds,
+): Promise<string | undefined> {
   const records = await Promise.all((await store.keys()).map(async (key) => (await store.find(key))?.record));
   const [last] = records
-    .filter((record) => record?.kind === step.kind && record.label === step.label)
+    .filter((record) => record?.kind === kind && record.label === label)
     .sort((left, right) => (right?.createdAt ?? 0) - (left?.createdAt ?? 0));
-  if (last === undefined) return fault;
-  const { hint, tail, cause } = fault;
-  return new MkimgError(
-    'disk-full',
-    `${fault.message}; the last result of '${step.label}' took ${last.bytes} bytes`,
-    {
-      ...(hint === undefined ? {} : { hint }),
-      tail,
-      cause,
-    },
-  );
+  if (last !== undefined) return `the last result of '${label}' took ${last.bytes} bytes`;
+  const bytes = await stated();
+  if (bytes !== undefined) return `'${label}' needs about ${bytes} bytes`;
+  const sources = await made();
+  return sources === 0 ? undefined : `'${label}' is made from ${sources} bytes`;
 }
 
 /** With this many bytes left, a step may still have run out of space: what it wrote is removed when it fails. */

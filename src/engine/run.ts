@@ -239,13 +239,29 @@ export async function runStep<T>(
     } catch (error) {
       const isFirst = !run.signal.aborted;
       if (isFirst) events.emit({ type: 'step-failed', ...common, milliseconds: elapsed(started) });
-      const fault = await explainStepFault(error, store, step);
+      const needs = {
+        stated: async () => node.implementation.needs?.(opened.inputs),
+        made: () => inputBytes(run, node),
+      };
+      const fault = await explainStepFault(error, { store, step, needs });
       const cause = isFirst ? await keepSandbox(fault, stage) : fault;
       // Before the place is free for the next step.
       run.fail(cause);
       throw cause;
     }
   });
+}
+
+/** Bytes of the trees and files that a step is made from. */
+async function inputBytes(run: Run, node: Node): Promise<number> {
+  const { store } = run.environment;
+  const results = await Promise.allSettled(node.references.map(async ({ $ref }) => run.results.get($ref)));
+  const records = results.flatMap((made) =>
+    made.status === 'fulfilled' ? (made.value?.entry.record ?? []) : [],
+  );
+  const keys = records.flatMap(({ key, layers }) => [key, ...layers]);
+  const entries = await Promise.all([...new Set(keys)].map((key) => store.find(key)));
+  return entries.reduce((sum, entry) => sum + (entry?.record.bytes ?? 0), 0);
 }
 
 /**

@@ -5,6 +5,7 @@ import { formatResolvedPackages, parseResolvedPackages } from '../distro/resolve
 import { importMadePackages } from './apt/local-packages.ts';
 import { packageDirectories } from './apt/unpacked.ts';
 import type { FileStep } from './implementation.ts';
+import { packagesNeed } from './needed-space.ts';
 
 /** Downloads and extracts packages into the store while there is no tree yet that they could be linked into. */
 export const extractPackages: FileStep<'extract-packages'> = {
@@ -16,6 +17,7 @@ export const extractPackages: FileStep<'extract-packages'> = {
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
     { tool: 'xargs', reason: 'extracting packages on all processors' },
   ],
+  needs: packagesNeed,
   async run(inputs, target, context) {
     const { packages: resolved } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));
     const native = architectures[inputs.architecture].names.debian;

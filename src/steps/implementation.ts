@@ -121,6 +121,8 @@ export interface TreeStep<K extends StepKind> {
   readonly layer?: boolean;
   /** Files of the user's that the step itself may write to while it runs. All others must stay as they are meanwhile. */
   mayChange?(inputs: StepInputs[K]): readonly HostInput[];
+  /** Bytes that the step is going to write, for who is out of space; undefined where it cannot tell. */
+  needs?(inputs: Opened<StepInputs[K]>): Promise<number | undefined>;
   run(inputs: Opened<StepInputs[K]>, root: HostPath, context: BuildContext): Promise<void>;
 }
 
@@ -143,6 +145,8 @@ export interface FileStep<K extends StepKind> {
    * process. undefined: not known, or too old, so the step must run (it then updates the state, and is keyed by the new one).
    */
   state?(inputs: StepInputs[K], context: StateContext): Promise<string | undefined>;
+  /** Bytes that the step is going to write, for who is out of space; undefined where it cannot tell. */
+  needs?(inputs: Opened<StepInputs[K]>): Promise<number | undefined>;
   run(inputs: Opened<StepInputs[K]>, target: HostPath, context: BuildContext): Promise<Json | undefined>;
 }
 

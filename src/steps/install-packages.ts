@@ -20,6 +20,7 @@ import type { StepInputs } from '../plan/vocabulary.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { packageDirectory } from './host/package-archives.ts';
 import { installedPackages, isSamePackage } from './installed-packages.ts';
+import { packagesNeed } from './needed-space.ts';
 
 /** Downloads and installs exactly what was resolved; in a tree with packages only what is missing or different. */
 export const installPackages: TreeStep<'install-packages'> = {
@@ -33,6 +34,7 @@ export const installPackages: TreeStep<'install-packages'> = {
     { tool: 'find', reason: 'setting the times of directories' },
     { tool: 'touch', reason: 'setting the times of directories' },
   ],
+  needs: packagesNeed,
 
   async run(inputs, root, context) {
     const { packages } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));

@@ -19,7 +19,7 @@ import type { BuildContext, FileStep } from './implementation.ts';
  */
 export const resolvePackages: FileStep<'resolve-packages'> = {
   output: 'file',
-  version: 3,
+  version: 4,
   memory: 256 << 20,
   contentKeyed: true,
   tools: [

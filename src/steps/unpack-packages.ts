@@ -31,6 +31,7 @@ import type { StepInputs } from '../plan/vocabulary.ts';
 import type { BuildContext, TreeStep } from './implementation.ts';
 import { installedPackages, isSamePackage } from './installed-packages.ts';
 import { leftOutEarly } from './left-out.ts';
+import { packagesNeed } from './needed-space.ts';
 import type { PackageContent } from './package-contents.ts';
 import { packageContents } from './package-contents.ts';
 
@@ -48,6 +49,7 @@ export const unpackPackages: TreeStep<'unpack-packages'> = {
     { tool: 'tar', minimum: '1.27', reason: 'extracting packages' },
     { tool: 'xargs', reason: 'extracting packages on all processors' },
   ],
+  needs: packagesNeed,
 
   async run(inputs, root, context) {
     const { packages: resolved } = parseResolvedPackages(await readFile(inputs.resolved.path, 'utf8'));

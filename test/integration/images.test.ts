@@ -177,6 +177,24 @@ describe.skipIf(!isRoot)('scripts around a build (need root)', () => {
     expect(ran(await build(project, '--cacheable=no'))).toContain('main/run-scripts:prepare');
   });
 
+  it('run at each build with Cacheable=no, and what is made from their results with them', async () => {
+    const project = await bench.project(
+      '[Distribution]\nRelease=trixie\n[Output]\nFormat=directory\nOutputDirectory=out\n[Build]\nCacheable=no\n',
+      { 'mkimg.finalize': '#!/bin/sh\ncat /proc/sys/kernel/random/uuid >"$BUILDROOT/made"\n' },
+    );
+    const made = async (): Promise<string> => {
+      await build(project);
+      return readFile(join(project, 'out/image/made'), 'utf8');
+    };
+    const first = await made();
+    expect(await made()).not.toBe(first);
+    const again = ran(await build(project));
+    expect(again).toContain('main/run-scripts:finalize');
+    expect(again).not.toContain('main/install-packages');
+    await build(project, '--cacheable=yes');
+    expect(ran(await build(project, '--cacheable=yes'))).toEqual([]);
+  });
+
   it('leave the sources alone where they are ephemeral', async () => {
     const project = await bench.project(
       '[Distribution]\nRelease=trixie\n[Output]\nFormat=directory\nOutputDirectory=out\n[Build]\nBuildSources=sources\nBuildSourcesEphemeral=yes\n',

@@ -55,12 +55,14 @@ export function resolvedPackage(
   urls: readonly string[],
 ): ResolvedPackage {
   const multiArch = stanza.get('multi-arch');
+  const kibibytes = Number(stanza.get('installed-size') ?? Number.NaN);
   return {
     name: file.name,
     version: file.version,
     architecture: file.architecture,
     urls,
     size: file.size,
+    ...(Number.isSafeInteger(kibibytes) && kibibytes >= 0 ? { installedSize: kibibytes * 1024 } : {}),
     sha256: file.sha256,
     essential: stanza.get('essential') === 'yes',
     base: false,

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../src/base/canonical.ts';
 import { formatDpkgStatus, parseDpkgStatus } from '../../../src/distro/dpkg-status.ts';
 import type { ResolvedPackage } from '../../../src/distro/resolved.ts';
-import { formatResolvedPackages, parseResolvedPackages } from '../../../src/distro/resolved.ts';
+import {
+  formatResolvedPackages,
+  installationBytes,
+  parseResolvedPackages,
+} from '../../../src/distro/resolved.ts';
 
 function entry(name: string, more: Partial<ResolvedPackage> = {}): ResolvedPackage {
   return {
@@ -24,7 +28,7 @@ describe('ResolvedPackages', () => {
   it('is sorted, has one package on each line, and reads back', () => {
     const packages = [
       entry('zlib1g'),
-      entry('bash', { essential: true, multiArch: 'foreign' }),
+      entry('bash', { essential: true, multiArch: 'foreign', installedSize: 2048 }),
       entry('bash', { architecture: 'i386' }),
     ];
     const text = formatResolvedPackages(packages);
@@ -66,6 +70,11 @@ describe('ResolvedPackages', () => {
   ])('refuses %s', (_, text) => {
     expect(() => parseResolvedPackages(text)).toThrow(/list of resolved packages is damaged/);
   });
+});
+
+it('needs room for the files of packages and what is in them', () => {
+  const packages = [entry('known', { installedSize: 100 }), entry('unknown', { size: 20 })];
+  expect(installationBytes(packages)).toBe(10 + 100 + 20 + 80);
 });
 
 describe('dpkg status', () => {

@@ -62,20 +62,31 @@ test('amending an error replaces what is given and keeps the rest', () => {
   expect(changed.hint).toBeUndefined();
 });
 
-test('a full disk is told with what the step took the last time', async () => {
+test('a full disk is told with what the step needs, or took the last time', async () => {
   await using cache = await testCache();
   const { store } = cache;
   const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   const step = { kind: 'depmod', label: 'main: depmod' } as const;
-  const first = (await explainStepFault(error, store, step)) as MkimgError;
-  expect(first.message).toMatch(/^No space left on the file system of .* \(\d+ bytes free\)$/);
+  const needs = { stated: () => Promise.resolve<number | undefined>(99), made: () => Promise.resolve(7) };
+  const scene = { store, step, needs };
+  expect(await explainStepFault(error, scene)).toMatchObject({
+    message: expect.stringMatching(
+      /^No space left on the file system of .* \(\d+ bytes free\); 'main: depmod' needs about 99 bytes$/,
+    ) as string,
+  });
+  const silent = { ...scene, needs: { ...needs, stated: () => Promise.resolve(undefined) } };
+  expect(await explainStepFault(error, silent)).toMatchObject({
+    message: expect.stringMatching(/; 'main: depmod' is made from 7 bytes$/) as string,
+  });
+  const unknown = { ...silent, needs: { ...silent.needs, made: () => Promise.resolve(0) } };
+  expect(((await explainStepFault(error, unknown)) as MkimgError).message).toMatch(/ bytes free\)$/);
   await using stage = await store.stage();
   await writeFile(join(stage.entry, 'file'), 'x'.repeat(1234));
   const draft = { key: stepKey(sha256('key')), type: 'file', contentKeyed: false, lowerLayers: [] } as const;
   await store.commit(stage, { ...draft, ...step, meta: null, identity: {} });
-  expect(await explainStepFault(error, store, step)).toMatchObject({
+  expect(await explainStepFault(error, scene)).toMatchObject({
     code: 'disk-full',
     message: expect.stringMatching(/free\); the last result of 'main: depmod' took 1234 bytes$/) as string,
   });
-  expect(await explainStepFault(new MkimgError('x', 'y'), store, step)).toMatchObject({ code: 'x' });
+  expect(await explainStepFault(new MkimgError('x', 'y'), scene)).toMatchObject({ code: 'x' });
 });
