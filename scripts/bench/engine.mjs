@@ -40,9 +40,10 @@ export function benchEngine(runs, only) {
   const one = writeProject('one', { ...archive, Hostname: 'one' });
   const two = writeProject('two', { ...archive, Hostname: 'one' });
   writeImage(two, 'second', { ...archive, Hostname: 'two' });
+  const further = writeProject('further', { ...archive, Packages: additions.join(' ') });
   const bootstrap = mmdebstrap();
   console.log('warming package caches and tools trees');
-  for (const project of [disk, initrd, tree, one, two]) quiet(build(project));
+  for (const project of [disk, initrd, tree, one, two, further]) quiet(build(project));
   for (const project of [disk, initrd]) {
     if (readdirSync(`${project}.peer`).length === 0) quiet(peer(mkosi, project, '-ff'));
   }
