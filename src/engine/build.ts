@@ -126,9 +126,13 @@ export async function build(
   const execution = await execute(plan, environment, [
     ...new Set(pending.map(({ output }) => output.from.$ref)),
   ]);
-  const ready = publications(pending, execution);
+  const known = await Promise.all(images.map((image) => restated(image, execution)));
+  const ready = publications(
+    known.flatMap(({ outputs }) => outputs.filter((status) => !isUnchanged(status))),
+    execution,
+  );
   const published: OutputRecord[] = [];
-  for (const { outputs, target } of images) {
+  for (const { outputs, target } of known) {
     const unchanged = outputs.filter(isUnchanged).flatMap(({ record }) => record ?? []);
     const own = ready.filter(({ status }) => outputs.includes(status));
     published.push(...(await publish({ publications: own, unchanged }, target, scope)));
@@ -136,6 +140,19 @@ export async function build(
   await environment.shared?.finish();
   await noteUntouched(evaluation, environment);
   return { execution, outputs: published };
+}
+
+/** Outputs of which only now is known what they are made from: they may be as they should be. */
+async function restated(image: ImageOutlook, { results }: Execution): Promise<ImageOutlook> {
+  const { directory, mode } = image.target;
+  const outputs = image.outputs.map(async (status): Promise<OutputStatus> => {
+    const { output, record, state } = status;
+    const made = results.get(output.from.$ref);
+    if (state !== 'outdated' || made === undefined) return status;
+    const wanted = { directory, name: output.name, key: made.entry.record.key, mode };
+    return { ...status, state: await outputState(wanted, record) };
+  });
+  return { ...image, outputs: await Promise.all(outputs) };
 }
 
 /** Steps that nobody asked for, because what is made of them is stored, are as good as made. */

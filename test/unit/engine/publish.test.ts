@@ -68,6 +68,7 @@ const catalogue = catalogueOf({
   'build-disk': disk,
   'extract-kernels': kernels,
   'pack-directory': tree,
+  'resolve-packages': { ...text, contentKeyed: true },
 });
 
 interface Project {
@@ -266,6 +267,30 @@ test('outputs change together: one that cannot be completed leaves all previous 
   expect(await readdir(join(directory, 'first'))).toEqual(['one']);
   await build(plan('two'), environment, { targets: targetsOf(target), copyTree, renew: false });
   expect(await readFile(join(directory, checksumFile), 'utf8')).toBe(`${sha256('two')} *out\n`);
+});
+
+test('an output that turns out to be made from the same is left alone', async () => {
+  await using cache = await testCache();
+  const { directory, build: run, events } = await project(cache);
+  const plan = (content: string): Plan =>
+    planOf(
+      [
+        step('main/build-disk', 'build-disk', { text: content }),
+        step('main/resolve-packages', 'resolve-packages', {
+          text: 'same',
+          of: ref('main/build-disk', 'file'),
+        }),
+        step('main/compress', 'compress', { text: 'last', of: ref('main/resolve-packages', 'file') }),
+      ],
+      [{ from: ref('main/compress', 'file'), name: 'out' }],
+    );
+  expect(await run(plan('one'))).toBe(3);
+  const before = await stat(join(directory, 'out'));
+  // What the second step makes is the same again, which is not known before it ran.
+  expect(await run(plan('two'))).toBe(2);
+  expect((await stat(join(directory, 'out'))).ino).toBe(before.ino);
+  const artifacts = events.events.filter((event) => event.type === 'artifact');
+  expect(artifacts.map(({ state }) => state)).toEqual(['built', 'unchanged']);
 });
 
 describe('publishing a directory', () => {
