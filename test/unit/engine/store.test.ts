@@ -110,6 +110,24 @@ describe('commit and find', () => {
     expect(await store.find(keyFor('a'))).toBeDefined();
   });
 
+  test('entries that are detached are gone at once, and their files after disposal', async () => {
+    await using cache = await testCache();
+    const { store } = cache;
+    const tree = await addTree(store, 'a');
+    await addFile(store, 'b');
+    await addFile(store, 'c');
+    // A link out of the entry is removed, what it leads to is not.
+    await writeFile(join(cache.path, 'other'), 'kept');
+    await symlink(join(cache.path, 'other'), join(tree.path, 'link'));
+    {
+      await using _gone = await store.detach([keyFor('a'), keyFor('b'), keyFor('missing')]);
+      expect(await store.keys()).toEqual([keyFor('c')]);
+      expect(await readdir(store.layout.staging)).toHaveLength(1);
+    }
+    expect(await readdir(store.layout.staging)).toEqual([]);
+    expect(await readFile(join(cache.path, 'other'), 'utf8')).toBe('kept');
+  });
+
   test('a stage that is not committed goes away', async () => {
     await using cache = await testCache();
     {
