@@ -89,6 +89,7 @@ function libraryCells({ sonames, priority, feature, by }: MissingLibrary): reado
   return [priority, sonames.join(' or '), `${feature}: ${askers}`];
 }
 
-function fileCells({ path, bytes }: FileReport): readonly string[] {
-  return [formatBytes(bytes), path];
+function fileCells({ path, bytes, links = [] }: FileReport): readonly string[] {
+  const more = links.length === 1 ? ` and ${links[0] ?? ''}` : ` and ${links.length} more names`;
+  return [formatBytes(bytes), links.length === 0 ? path : `${path}${more}`];
 }

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { copyFile, open, readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPath } from '../base/brand.ts';
 import { hostPath } from '../base/brand.ts';
@@ -11,10 +10,8 @@ import { openSource } from '../formats/bytes.ts';
 import { scanInitrd } from '../formats/initrd.ts';
 import { fileType, writeNewc } from '../formats/newc.ts';
 import { memberData, readNewc } from '../formats/newc-reader.ts';
-import type { Compression } from '../plan/vocabulary.ts';
 import type { ProgramRequest } from '../sandbox/process.ts';
 import { runProgram } from '../sandbox/process.ts';
-import { compressionCommand } from '../steps/compression.ts';
 import type { SegmentFiles } from './segment-cache.ts';
 
 /** For whom a program runs. */
@@ -35,25 +32,11 @@ export async function writeSegment(
   await writeArchive(entries.map(withoutData), outline, epoch);
 }
 
-/** Writes a segment out of an archive of these entries, and its outline. No sandbox is needed: mkimg has written the archive. */
-export async function packSegment(
-  { archive, entries, compression }: PackWish,
-  { file, outline }: SegmentFiles,
-  scope: ProgramScope,
-): Promise<void> {
-  await writeArchive(entries.map(withoutData), outline, Number.MAX_SAFE_INTEGER);
-  if (compression.algorithm === 'none') {
-    await copyFile(archive, file, constants.COPYFILE_FICLONE);
-    return;
-  }
-  const [tool, ...options] = compressionCommand(compression);
-  await runHostProgram({ argv: [tool, ...options, '-c', '--', archive], file }, scope);
-}
-
-export interface PackWish {
-  readonly archive: HostPath;
-  readonly entries: readonly NewcEntry[];
-  readonly compression: Compression;
+/** Writes an outline of these entries, in which directories may stand several times. */
+export async function writeOutlineOf(entries: readonly NewcEntry[], outline: HostPath): Promise<void> {
+  const byPath = new Map(entries.map((entry) => [entry.path.toString('latin1'), withoutData(entry)]));
+  const sorted = [...byPath.values()].sort((left, right) => Buffer.compare(left.path, right.path));
+  await writeArchive(sorted, outline, Number.MAX_SAFE_INTEGER);
 }
 
 /**
@@ -95,8 +78,7 @@ export async function writeOutline({ file, outline }: SegmentFiles, scope: Progr
     addMembers(entries, source, start);
     return Promise.resolve();
   });
-  const sorted = [...entries.values()].sort((left, right) => Buffer.compare(left.path, right.path));
-  await writeArchive(sorted, outline, Number.MAX_SAFE_INTEGER);
+  await writeOutlineOf([...entries.values()], outline);
 }
 
 function addMembers(entries: Map<string, NewcEntry>, source: ByteSource, start: number): void {
@@ -134,12 +116,31 @@ export async function unpackedFile(file: HostPath, scratch: HostPath, scope: Pro
 const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** @throws MkimgError `tool-missing`, `tool-failed` */
-async function runHostProgram(
+export async function runHostProgram(
   { argv, file }: { readonly argv: readonly [string, ...string[]]; readonly file: HostPath },
-  { events, signal }: ProgramScope,
+  scope: ProgramScope,
 ): Promise<void> {
+  await runTo({ file }, argv, scope);
+}
+
+/**
+ * What a program says on its standard output.
+ * @throws MkimgError `tool-missing`, `tool-failed`
+ */
+export async function hostProgramOutput(
+  argv: readonly [string, ...string[]],
+  scope: ProgramScope,
+): Promise<string> {
+  return runTo('capture', argv, scope);
+}
+
+async function runTo(
+  stdout: 'capture' | { readonly file: HostPath },
+  argv: readonly [string, ...string[]],
+  { events, signal }: ProgramScope,
+): Promise<string> {
   const env = { PATH: programPath, LANG: 'C.UTF-8' };
-  const { exitCode, tail } = await runProgram({ argv, env, stdout: { file }, events, signal });
-  if (exitCode === 0) return;
-  throw new MkimgError('tool-failed', `${argv[0]} failed`, { tail });
+  const result = await runProgram({ argv, env, stdout, events, signal });
+  if (result.exitCode === 0) return result.stdout;
+  throw new MkimgError('tool-failed', `${argv[0]} failed`, { tail: result.tail });
 }

@@ -50,6 +50,8 @@ export interface PackageShare {
 export interface FileReport {
   readonly path: string;
   readonly bytes: number;
+  /** Its other names, where it has several. */
+  readonly links?: readonly string[];
   /** Index of the part that it comes from. */
   readonly part: number;
 }
@@ -67,7 +69,8 @@ export interface InspectionRequest {
 /** Puts together what the files of an initrd say of themselves, and what is remembered of how it was made. */
 export async function inspect({ initrd, report, archives, known }: InspectionRequest): Promise<Inspection> {
   const { nodes } = report;
-  const contents = [...known.values()].map(({ content }) => content);
+  // A segment may be several archives.
+  const contents = [...new Set(known.values())].map(({ content }) => content);
   const parts = report.segments.map((segment, index) => {
     const role = known.get(index)?.role;
     return { ...segment, ...(role === undefined ? {} : { role }) };
@@ -84,9 +87,20 @@ export async function inspect({ initrd, report, archives, known }: InspectionReq
 }
 
 function filesBySize(nodes: InitrdNodes): readonly FileReport[] {
-  return [...nodes]
-    .filter(([, { type }]) => type === fileType.regular)
-    .map(([path, { member, segment }]) => ({ path, bytes: member.size, part: segment }))
+  const files = new Map<string, { path: string; bytes: number; links: string[]; part: number }>();
+  for (const [path, { type, member, segment }] of [...nodes].sort(([left], [right]) =>
+    byBytes(left, right),
+  )) {
+    if (type !== fileType.regular) continue;
+    // Names of one file share their content, wherever in the archive that is.
+    const isLinked = member.nlink > 1 && member.size > 0;
+    const identity = isLinked ? `${segment}:${member.dataOffset}` : `/${path}`;
+    const known = files.get(identity);
+    if (known === undefined) files.set(identity, { path, bytes: member.size, links: [], part: segment });
+    else known.links.push(path);
+  }
+  return [...files.values()]
+    .map(({ links, ...file }) => (links.length === 0 ? file : { ...file, links }))
     .sort((left, right) => right.bytes - left.bytes || byBytes(left.path, right.path));
 }
 

@@ -57,11 +57,18 @@ export async function findSegment(
 /** A segment as its manifest describes it, whether or not its file is still sound. */
 export type KnownSegment = Pick<Segment, 'role' | 'bytes' | 'sha256' | 'content'>;
 
-/** Everything that the cache remembers of segments; nothing where there is no cache, or none that may be read. */
-export async function knownSegments(directory: HostPath): Promise<readonly KnownSegment[]> {
+/**
+ * Everything that the cache remembers of segments, whether or not their files are still sound; nothing where there is no
+ * cache, or none that may be read.
+ */
+export async function knownSegments(
+  directory: HostPath,
+  roles: readonly SegmentRole[] = segmentRoles,
+): Promise<readonly Segment[]> {
   const root = segmentRoot(directory);
-  const known: KnownSegment[] = [];
+  const known: Segment[] = [];
   for (const name of await namesIn(root)) {
+    if (!roles.some((role) => name.startsWith(`${role}-`))) continue;
     const text = await readTextIfExists(join(root, name, manifestName));
     const segment =
       text === undefined ? undefined : parseManifest(text, segmentFile(hostPath(join(root, name))));

@@ -8,19 +8,18 @@ import { fileType, writeNewc } from '../formats/newc.ts';
 import type { NewcMember } from '../formats/newc-reader.ts';
 import { memberData, readNewc } from '../formats/newc-reader.ts';
 
-/** The members of an archive as two archives that the kernel unpacks one after the other. */
-export interface DividedArchive {
-  readonly first: readonly NewcEntry[];
-  readonly second: readonly NewcEntry[];
-}
-
 /**
- * Divides an archive in two, which together unpack to what it unpacks to: nothing stands in both but the directories on the
- * way. Contents stay in the archive's file until they are written.
+ * Divides an archive into several, which unpacked one after the other come to what it unpacks to: nothing stands in two of
+ * them but the directories on the way. Contents stay in the archive's file until they are written.
  * @param archive uncompressed, as mkimg writes it
- * @param isOfFirst by path, without a leading slash
+ * @param count of archives
+ * @param placeOf index of an archive by path, without a leading slash
  */
-export function divideArchive(archive: HostPath, isOfFirst: (path: string) => boolean): DividedArchive {
+export function divideArchive(
+  archive: HostPath,
+  count: number,
+  placeOf: (path: string) => number,
+): readonly (readonly NewcEntry[])[] {
   using source = openSource(archive);
   const members = [...readNewc(source)];
   const data = linkedData(members);
@@ -44,15 +43,14 @@ export function divideArchive(archive: HostPath, isOfFirst: (path: string) => bo
   const groups = members.map(({ inode, nlink, mode }) =>
     nlink > 1 && (mode & fileType.mask) !== fileType.directory ? String(inode) : undefined,
   );
-  const sides = entries.map(({ path }) => isOfFirst(path.toString()));
-  const side = (isFirst: boolean): readonly NewcEntry[] => {
+  const places = entries.map(({ path }) => placeOf(path.toString()));
+  return Array.from({ length: count }, (_, index) => {
     const chosen = withDirectories(
       entries,
-      sides.map((ofFirst) => ofFirst === isFirst),
+      places.map((place) => place === index),
     );
     return withLinks(entries, groups, chosen);
-  };
-  return { first: side(true), second: side(false) };
+  });
 }
 
 /** Of files with several names, the member that carries the data. */

@@ -3,15 +3,19 @@ import picomatch from 'picomatch';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
-import { digestJson } from '../../base/canonical.ts';
+import { digestJson, sha256 } from '../../base/canonical.ts';
+import { makeDirectory } from '../../base/files.ts';
 import { temporaryDirectory } from '../../base/temporary.ts';
 import { buildable } from '../../config/buildable.ts';
 import type { ResolvedImage } from '../../config/project.ts';
 import { architectures } from '../../distro/architectures/index.ts';
 import { installedClosure } from '../../distro/host-closure.ts';
 import type { ResolvedPackage } from '../../distro/resolved.ts';
-import { packSegment } from '../../initrd/archive.ts';
+import type { NewcEntry } from '../../formats/newc.ts';
+import type { Piece } from '../../initrd/frames.ts';
+import { packSegment } from '../../initrd/frames.ts';
 import type { Segment, SegmentCache } from '../../initrd/segment-cache.ts';
+import { knownSegments } from '../../initrd/segment-cache.ts';
 import { divideArchive, writeDigested } from '../../initrd/split.ts';
 import type { Compression } from '../../plan/vocabulary.ts';
 import type { VerbContext } from '../verb.ts';
@@ -44,28 +48,72 @@ export async function baseParts(
 ): Promise<readonly Segment[]> {
   const { packages, owners, image, compression } = content;
   const basePackages = packagesOfBase(packages, image);
-  const { first, second } = divideArchive(content.archive, filesOfBase(basePackages, content, image));
+  const isOfBase = filesOfBase(basePackages, content, image);
+  const groups = compression.algorithm === 'zstd' ? groupCount : 1;
+  const groupOf = packageGroups(owners, groups);
+  const divided = divideArchive(content.archive, groups + 1, (path) =>
+    isOfBase(path) ? groupOf(path) : groups,
+  );
   const drafts = [
-    { role: 'base', entries: first, packages: packages.filter((entry) => basePackages.has(entry)) },
-    { role: 'profile', entries: second, packages: packages.filter((entry) => !basePackages.has(entry)) },
+    {
+      role: 'base',
+      archives: divided.slice(0, groups),
+      packages: packages.filter((entry) => basePackages.has(entry)),
+    },
+    {
+      role: 'profile',
+      archives: divided.slice(groups),
+      packages: packages.filter((entry) => !basePackages.has(entry)),
+    },
   ] as const;
   await using scratch = await temporaryDirectory(cache, '.base-');
   const made: Segment[] = [];
-  for (const { role, entries, packages: own } of drafts) {
-    if (entries.length === 0) continue;
-    const archive = hostPath(join(scratch.path, role));
-    const digest = await writeDigested(entries, archive);
+  for (const { role, archives, packages: own } of drafts) {
+    const pieces = await writePieces(archives, hostPath(join(scratch.path, role)));
+    if (pieces.length === 0) continue;
+    const digests = pieces.map(({ digest }) => digest);
     const segment = await segments.obtain({
       role,
-      key: digestJson({ digest, compression: { ...compression }, packages: own.map(packageJson), version }),
+      key: digestJson({ digests, compression: { ...compression }, packages: own.map(packageJson), version }),
       write: async (files) => {
-        await packSegment({ archive, entries, compression }, files, context);
-        return { packages: own.map(packageJson), owners: ownersOf(own, owners) };
+        const earlier = await knownSegments(cache, ['base', 'profile']);
+        const packing = await packSegment({ pieces, compression, earlier }, files, context);
+        return { packages: own.map(packageJson), owners: ownersOf(own, owners), packing };
       },
     });
     made.push(segment);
   }
   return made;
+}
+
+async function writePieces(
+  archives: readonly (readonly NewcEntry[])[],
+  directory: HostPath,
+): Promise<readonly Piece[]> {
+  await makeDirectory(directory, 0o700);
+  const pieces: Piece[] = [];
+  for (const [index, entries] of archives.entries()) {
+    if (entries.length === 0) continue;
+    const archive = hostPath(join(directory, String(index)));
+    pieces.push({ archive, entries, digest: await writeDigested(entries, archive) });
+  }
+  return pieces;
+}
+
+/**
+ * The base is compressed in so many pieces, so that with another version of a package only one of them is compressed anew.
+ * Eight take no more room than one.
+ */
+const groupCount = 8;
+
+/** Puts the files of a package into the same group, whatever other packages there are. */
+function packageGroups(owners: BaseContent['owners'], count: number): (path: string) => number {
+  const groups = new Map<string, number>();
+  for (const [name, paths] of Object.entries(owners)) {
+    const group = Number.parseInt(sha256(name).slice(0, 8), 16) % count;
+    for (const path of paths) groups.set(path, group);
+  }
+  return (path) => groups.get(path) ?? 0;
 }
 
 /** What Packages= comes to without the packages of profiles. */

@@ -1,6 +1,10 @@
+import { spawnSync } from 'node:child_process';
+import { linkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../src/base/canonical.ts';
 import { sha256 } from '../../../src/base/canonical.ts';
+import { temporaryDirectory } from '../../../src/base/temporary.ts';
 import { inspectionText } from '../../../src/cli/inspect-text.ts';
 import { bufferSource } from '../../../src/formats/bytes.ts';
 import { scanInitrd } from '../../../src/formats/initrd.ts';
@@ -120,6 +124,33 @@ describe('inspect', () => {
         'kernel/a.ko: kernel/b-b.ko\nkernel/left-out.ko: kernel/b-b.ko\nkernel/b-b.ko:\n',
     });
     expect((await inspected(data, [])).modules.map(({ reasons }) => reasons)).toEqual([[], ['needed by a']]);
+  });
+
+  it('tells of packages once, in however many archives they are', async () => {
+    const both = Buffer.concat([await archive({ init: 'x' }), await archive({ 'usr/bin/tool': 'y' })]);
+    const content = { packages: [{ name: 'all', version: '1' }], owners: { all: ['init', 'usr/bin/tool'] } };
+    const { packages, parts } = await inspected(both, [known('base', both, content)]);
+    expect(parts.map(({ role }) => role)).toEqual(['base', 'base']);
+    expect(packages).toEqual([{ name: 'all', version: '1', files: 2, bytes: 2 }]);
+  });
+
+  it('counts a file of several names once, as initramfs-tools packs busybox', async () => {
+    await using scratch = await temporaryDirectory('/tmp', 'test-inspect-');
+    writeFileSync(join(scratch.path, 'ash'), 'shared');
+    for (const name of ['busybox', 'cat']) linkSync(join(scratch.path, 'ash'), join(scratch.path, name));
+    writeFileSync(join(scratch.path, 'init'), 'own');
+    const packed = spawnSync('cpio', ['-o', '-H', 'newc', '--quiet'], {
+      ...{ cwd: scratch.path, input: 'ash\nbusybox\ncat\ninit\n' },
+    });
+    expect([packed.status, packed.stderr.toString()]).toEqual([0, '']);
+    const inspection = await inspected(packed.stdout, []);
+    expect(inspection.files).toEqual([
+      { path: 'ash', bytes: 6, links: ['busybox', 'cat'], part: 0 },
+      { path: 'init', bytes: 3, part: 0 },
+    ]);
+    expect(inspectionText(inspection, { file: 'f', allFiles: false })).toContain(
+      ' 6 B  ash and 2 more names\n',
+    );
   });
 
   it('is printed with a paragraph for each kind of thing that is there', async () => {

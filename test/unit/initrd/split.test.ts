@@ -51,13 +51,13 @@ function contentOf(archive: HostPath): Readonly<Record<string, string>> {
 }
 
 describe('divideArchive', () => {
-  it('puts each thing into one of two archives, and directories wherever something is in them', async () => {
+  it('puts each thing into one of several archives, and directories wherever something is in them', async () => {
     const whole = await archiveOf({
       ...{ usr: undefined, 'usr/bin': undefined, 'usr/bin/of-base': 'one', 'usr/bin/of-profile': 'three' },
       ...{ 'usr/share': undefined, etc: undefined, 'etc/passwd': 'root', bin: '->usr/bin' },
     });
     const names = ['usr', 'usr/bin', 'usr/bin/of-base', 'usr/share', 'bin'];
-    const { first, second } = divideArchive(whole, (path) => names.includes(path));
+    const [first = [], second = []] = divideArchive(whole, 2, (path) => (names.includes(path) ? 0 : 1));
     await writeDigested(first, place('first'));
     await writeDigested(second, place('second'));
     const directories = { usr: '/', 'usr/bin': '/' };
@@ -73,7 +73,8 @@ describe('divideArchive', () => {
     const common = { usr: undefined, 'usr/a': 'a', 'usr/b': '=usr/a' };
     const digests: string[] = [];
     for (const further of [{}, { 'usr/0': 'x', 'usr/1': '=usr/0', 'usr/z': 'z' }]) {
-      const { first } = divideArchive(await archiveOf({ ...common, ...further }), (path) => path in common);
+      const archive = await archiveOf({ ...common, ...further });
+      const [first = []] = divideArchive(archive, 2, (path) => (path in common ? 0 : 1));
       digests.push(await writeDigested(first, place('first')));
       expect(digests.at(-1)).toBe(sha256(readFileSync(place('first'))));
       spawnSync('rm', ['-r', ...['tree', 'whole', 'first'].map(place)]);
@@ -83,7 +84,7 @@ describe('divideArchive', () => {
 
   it('keeps the names of a file together, and its content where they are divided', async () => {
     const whole = await archiveOf({ a: 'shared', b: '=a', c: '=a', d: '=a' });
-    const { first, second } = divideArchive(whole, (path) => path !== 'd');
+    const [first = [], second = []] = divideArchive(whole, 2, (path) => (path === 'd' ? 1 : 0));
     await writeDigested(first, place('first'));
     await writeDigested(second, place('second'));
     expect(contentOf(place('first'))).toEqual({ a: '', b: '', c: 'shared' });
