@@ -7,7 +7,7 @@ import { sha256 } from '../../src/base/canonical.ts';
 import type { TemporaryDirectory } from '../../src/base/temporary.ts';
 import { temporaryDirectory } from '../../src/base/temporary.ts';
 import { bufferSource } from '../../src/formats/bytes.ts';
-import { readNewc } from '../../src/formats/newc-reader.ts';
+import { readArchives } from '../../src/formats/newc-reader.ts';
 import { mkimg } from '../helpers/cli.ts';
 import type { System } from '../helpers/kernel-install.ts';
 import { buildSystem } from '../helpers/kernel-install.ts';
@@ -78,7 +78,7 @@ describe.skipIf(!isRoot)('an initrd (needs root to become others)', () => {
 
   it('belongs to root, without set-id bits', () => {
     const archive = spawnSync('zstd', ['-dcq'], { input: first, maxBuffer: 1 << 30 });
-    const members = [...readNewc(bufferSource(archive.stdout))];
+    const members = [...readArchives(bufferSource(archive.stdout))];
     expect(members.length).toBeGreaterThan(1000);
     expect(members.filter(({ mode, uid, gid }) => uid + gid > 0 || (mode & 0o6000) !== 0)).toEqual([]);
   });

@@ -3,7 +3,7 @@ import picomatch from 'picomatch';
 import type { HostPath } from '../../base/brand.ts';
 import { hostPath } from '../../base/brand.ts';
 import type { Json } from '../../base/canonical.ts';
-import { digestJson, sha256 } from '../../base/canonical.ts';
+import { byBytes, digestJson, sha256 } from '../../base/canonical.ts';
 import { makeDirectory } from '../../base/files.ts';
 import { temporaryDirectory } from '../../base/temporary.ts';
 import { buildable } from '../../config/buildable.ts';
@@ -50,7 +50,7 @@ export async function baseParts(
   const basePackages = packagesOfBase(packages, image);
   const isOfBase = filesOfBase(basePackages, content, image);
   const groups = compression.algorithm === 'zstd' ? groupCount : 1;
-  const groupOf = packageGroups(owners, groups);
+  const groupOf = packageGroups(basePackages, content, groups);
   const divided = divideArchive(content.archive, groups + 1, (path) =>
     isOfBase(path) ? groupOf(path) : groups,
   );
@@ -107,11 +107,17 @@ async function writePieces(
 const groupCount = 8;
 
 /** Puts the files of a package into the same group, whatever other packages there are. */
-function packageGroups(owners: BaseContent['owners'], count: number): (path: string) => number {
+function packageGroups(
+  packages: ReadonlySet<ResolvedPackage>,
+  { owners }: BaseContent,
+  count: number,
+): (path: string) => number {
   const groups = new Map<string, number>();
-  for (const [name, paths] of Object.entries(owners)) {
+  // Of a directory, the first one decides that has it.
+  const names = [...packages].map(({ name }) => name).sort(byBytes);
+  for (const name of names.reverse()) {
     const group = Number.parseInt(sha256(name).slice(0, 8), 16) % count;
-    for (const path of paths) groups.set(path, group);
+    for (const path of owners[name] ?? []) groups.set(path, group);
   }
   return (path) => groups.get(path) ?? 0;
 }
