@@ -123,13 +123,15 @@ async function makeMissing<T extends Part>(
     keeping.catch(() => undefined);
     kept.set(keyed.key, keeping);
   };
-  const made = await make(
+  const making = make(
     missing.map(({ part }) => part),
     (part, directory) => {
       const keyed = missing.find((other) => other.part === part);
       if (keyed !== undefined) keepAt(keyed, directory);
     },
   );
+  // Where making fails, what is being kept comes to rest before the locks are given back.
+  const made = await making.finally(() => Promise.allSettled(kept.values()));
   run.signal.throwIfAborted();
   for (const [index, keyed] of missing.entries()) {
     const directory = made[index];
